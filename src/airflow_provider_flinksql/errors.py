@@ -1,0 +1,178 @@
+"""Every error this package raises on purpose.
+
+Our exception hierarchy::
+
+    FlinkSqlError                      retryable?
+    ├── InvalidSpec                    no     the author must edit the job file; lists every fault
+    ├── InvalidQuery                   no     the planner refused the SQL
+    ├── Blocked                        no     the plan needs a human's word; says which option allows it
+    ├── Busy                           yes    another deploy of this job is under way
+    ├── Misconfigured                  no     connection, cluster and store do not fit together
+    │   └── UnsupportedScheme          no     a state folder lies where we cannot look
+    ├── Conflict                       loop   someone else wrote the manifest; look again
+    ├── ServiceError
+    │   ├── Unreachable                yes    no answer: the effect is unknown
+    │   └── Refused (status)           429, 5xx
+    │       ├── NotFound               no
+    │       ├── Unauthorized           no
+    │       ├── SessionGone            yes    the gateway forgot the session; open another one
+    │       └── Duplicate              no     some submit with this job id arrived before
+    ├── OperationFailed                policy
+    │   ├── SavepointFailed            yes    the job goes on running
+    │   ├── JobFailed                  no
+    │   └── StatementFailed            no
+    ├── DeadlineExceeded               yes    what was awaited, how long, last thing seen
+    └── Interrupted                    no     we were told to stop; what was asked of a server goes on there
+
+Messages say what happened, to what, and what to do; one line of root cause, never a Java stack trace.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Part = Literal["jars", "tables", "setup", "statements"]
+"""The parts of a Spec that hold statements."""
+
+
+class FlinkSqlError(Exception):
+    """Base of all errors; ``retryable`` says whether the same call may succeed later."""
+
+    retryable = False
+
+
+@dataclass(frozen=True, order=True)
+class Fault:
+    """One thing wrong in a job file: the key's path (``state.max-age``), what is wrong, and where."""
+
+    path: str
+    message: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        where = f"line {self.line}: " if self.line else ""
+        return f"{where}{self.path}: {self.message}" if self.path else f"{where}{self.message}"
+
+
+class InvalidSpec(FlinkSqlError):
+    """A job file cannot be read as a Spec; ``faults`` holds every fault found, not just the first."""
+
+    def __init__(self, source: str, faults: list[Fault]) -> None:
+        self.source = source
+        self.faults = sorted(faults, key=lambda fault: (fault.line or 0, fault.path))
+        super().__init__("\n".join([f"{source}: {_count(len(faults))}", *(f"  {fault}" for fault in self.faults)]))
+
+
+def _count(faults: int) -> str:
+    return "1 fault" if faults == 1 else f"{faults} faults"
+
+
+class InvalidQuery(FlinkSqlError):
+    """The planner refused a statement: ``reason`` in one line, and where in that statement, counted from 1."""
+
+    def __init__(self, reason: str, line: int | None = None, column: int | None = None) -> None:
+        self.reason, self.line, self.column = reason, line, column
+        super().__init__(f"line {line}, column {column}: {reason}" if line else reason)
+        self.place: tuple[Part, int] | None = None
+
+    def at(self, part: Part, index: int) -> InvalidQuery:
+        """This error, knowing which statement of the Spec it is about: ``("tables", 2)``."""
+        self.place = (part, index)
+        return self
+
+
+class Blocked(FlinkSqlError):
+    """The plan needs a human's word; the message names the option that gives it."""
+
+
+class Busy(FlinkSqlError):
+    """Another deploy of the same job is under way."""
+
+    retryable = True
+
+
+class Misconfigured(FlinkSqlError):
+    """Connection, cluster and store do not fit together."""
+
+
+class UnsupportedScheme(Misconfigured):
+    """State lies on a file system that cannot be read from here; the user must name the snapshot."""
+
+
+class Conflict(FlinkSqlError):
+    """The manifest was written by someone else since it was read."""
+
+    retryable = True
+
+
+class ServiceError(FlinkSqlError):
+    """A server did not do what it was asked."""
+
+
+class Unreachable(ServiceError):
+    """No answer came; whether the request took effect is unknown."""
+
+    retryable = True
+
+
+class Refused(ServiceError):
+    """A server answered no. ``status`` is the HTTP status, ``detail`` the whole answer (never shown to users)."""
+
+    def __init__(self, message: str, status: int, detail: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.detail = detail
+        self.retryable = status == 429 or status >= 500
+
+
+class NotFound(Refused):
+    """The server does not know the thing asked for."""
+
+
+class Unauthorized(Refused):
+    """The server wants other credentials."""
+
+
+class SessionGone(Refused):
+    """The gateway does not know the session any more, or it is still busy; a new one may succeed."""
+
+    def __init__(self, message: str, status: int, detail: str = "") -> None:
+        super().__init__(message, status, detail)
+        self.retryable = True
+
+
+class Duplicate(Refused):
+    """A submit with this job id arrived before. It does not say what became of it: look."""
+
+    def __init__(self, message: str, status: int, detail: str = "") -> None:
+        super().__init__(message, status, detail)
+        self.retryable = False
+
+
+class OperationFailed(FlinkSqlError):
+    """An operation was accepted and then failed; the message ends with its root cause in one line."""
+
+
+class SavepointFailed(OperationFailed):
+    """A savepoint failed; the job goes on running."""
+
+    retryable = True
+
+
+class JobFailed(OperationFailed):
+    """A job failed, or proved unable to run."""
+
+
+class StatementFailed(OperationFailed):
+    """A SQL statement failed while it ran."""
+
+
+class DeadlineExceeded(FlinkSqlError):
+    """Something awaited did not happen in time; the message says what was last seen."""
+
+    retryable = True
+
+
+class Interrupted(FlinkSqlError):
+    """We were told to stop; whatever was asked of a server goes on there."""

@@ -1,0 +1,199 @@
+"""What the current attempt needs: nothing, a step, or a new attempt, and from which state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from airflow_provider_flinksql.errors import Blocked, JobFailed
+from airflow_provider_flinksql.model.change import Change, judge
+from airflow_provider_flinksql.model.manifest import Attempt, Manifest, StopKind
+from airflow_provider_flinksql.model.policy import Policy
+from airflow_provider_flinksql.model.seen import Seen
+from airflow_provider_flinksql.model.situation import Situation, situation
+from airflow_provider_flinksql.model.snapshot import Snapshot, newest
+from airflow_provider_flinksql.model.spec import Spec
+from airflow_provider_flinksql.model.steps import AwaitGone, AwaitRunning, End, Record, Step
+
+
+@dataclass(frozen=True)
+class Next:
+    """One step and why it is taken."""
+
+    step: Step
+    why: str
+
+
+@dataclass(frozen=True)
+class Start:
+    """A new attempt is wanted. ``stop`` says how the running one is ended first (``None``: nothing runs)."""
+
+    query_version: int
+    fresh: bool
+    why: str
+    stop: StopKind | None = None
+
+
+def choose(spec: Spec, manifest: Manifest, seen: Seen, policy: Policy) -> Next | Start | None:
+    """What to do about a streaming job whose pending attempt, if any, was never sent."""
+    current = manifest.current
+    if current is None:
+        fresh = policy.restore_from in (None, "none")
+        return Start(1, fresh, "it was never deployed" if fresh else f"you asked to restore {policy.restore_from}")
+    now = situation(current, seen, policy)
+    if now.status == "elsewhere":
+        raise Blocked(
+            f"Job {spec.name} was started on another cluster and may run there: {now.reason}. Stop it there first; "
+            "if that cluster is gone for good, say so with --accept cluster-gone."
+        )
+    if now.status == "transient":
+        return Next(AwaitGone(current.number), now.reason)
+    change = judge(spec, current.spec)
+    consent = _consented(spec, current, change, policy, now)
+    if consent:
+        return consent
+    if now.over:
+        return _over(spec, current, change, seen, now)
+    return _live(spec, current, change, seen, now)
+
+
+def _consented(spec: Spec, current: Attempt, change: Change, policy: Policy, now: Situation) -> Start | Next | None:
+    """``--restore-from`` is a person's word: it wins, once."""
+    asked = asked_for(current, policy)
+    if asked is None:
+        return None
+    if now.status == "unsettled":
+        return Next(AwaitRunning(current.number), now.reason)
+    version = current.query_version + (change.kind == "query" or asked == "none")
+    stop: StopKind | None = None if now.over else "savepoint" if now.status == "up" else "cancel"
+    what = "start empty" if asked == "none" else f"restore {asked}"
+    return Start(version, asked == "none", f"you asked to {what}", stop)
+
+
+def consent_key(policy: Policy) -> str | None:
+    """What an attempt keeps of a one-run consent, so that a retry of the same run does not use it again."""
+    return f"{policy.restore_from} by {policy.owner}" if policy.restore_from else None
+
+
+def asked_for(current: Attempt | None, policy: Policy) -> str | None:
+    """The state that a person named for this run, "none" for an empty start, ``None`` if it was used already."""
+    return None if current and current.consent == consent_key(policy) else policy.restore_from
+
+
+def last_consent(current: Attempt | None, policy: Policy) -> str | None:
+    """What the next attempt keeps: the consent it is made with, else the one that was used before."""
+    return consent_key(policy) or (current.consent if current else None)
+
+
+def _live(spec: Spec, current: Attempt, change: Change, seen: Seen, now: Situation) -> Next | Start | None:
+    if change.kind == "query" and spec.state.on_query_change == "carry":
+        raise _refuse_query_change(spec, change)
+    if now.status == "unsettled":
+        return Next(AwaitRunning(current.number), now.reason)
+    if change.kind == "same":
+        return _unchanged(spec, current, seen, now)
+    fresh = change.kind == "query"
+    stop: StopKind = "savepoint" if now.status == "up" and spec.state.stop_with == "savepoint" else "cancel"
+    if stop == "cancel" and not fresh:
+        _require_state(spec, current, seen, now)
+        if seen.detail(current.job_id).delete_on_cancellation:
+            raise Blocked(
+                f"Job {spec.name} cannot take a savepoint ({now.reason}), and cancelling it would delete its "
+                "checkpoints, as its options say. Give a location with --restore-from LOCATION, or start empty "
+                "with --restore-from none."
+            )
+        fresh = not candidates(current, seen)
+    elif stop == "savepoint" and current.savepoint_folder is None:
+        raise no_savepoint_folder(spec.name)
+    return Start(current.query_version + (change.kind == "query"), fresh, change.reason, stop)
+
+
+def _unchanged(spec: Spec, current: Attempt, seen: Seen, now: Situation) -> Next | None:
+    if now.status == "up":
+        return Next(Record(), "only what does not run changed") if spec != current.spec else None
+    if seen.waited < spec.health_timeout:
+        return Next(AwaitRunning(current.number), now.reason)
+    raise not_up(spec, now)
+
+
+def not_up(spec: Spec, now: Situation) -> JobFailed:
+    """The error for a live job that does not come up; it is left as it is, since nothing asked to touch it."""
+    return JobFailed(
+        f"Job {spec.name} is not up after {spec.health_timeout:g} s: {now.reason}. It was left as it is: mend the "
+        "cause, or change the job file and deploy again."
+    )
+
+
+def no_savepoint_folder(name: str) -> Blocked:
+    """The error for a stop that has nowhere to put its savepoint; refused before it is asked."""
+    return Blocked(
+        f"Job {name} has no folder for savepoints, so it cannot be stopped without losing its state. Set "
+        "execution.checkpointing.savepoint-dir (or execution.checkpointing.dir) in the connection, the defaults file "
+        "or the cluster; it is used from the next start on. To drop the state: flinksql stop --cancel."
+    )
+
+
+def _over(spec: Spec, current: Attempt, change: Change, seen: Seen, now: Situation) -> Next | Start | None:
+    if change.kind == "query":
+        if spec.state.on_query_change == "carry":
+            raise _refuse_query_change(spec, change)
+        return Start(current.query_version + 1, True, change.reason)
+    if now.status == "finished":
+        if current.state != "ended":
+            return Next(End(current.number), "it has finished")
+        return Next(Record(), "only what does not run changed") if spec != current.spec else None
+    if now.outcome == "drained":
+        raise Blocked(
+            f"Job {spec.name} was stopped with --drain, which fired its timers and ended its windows: going on from "
+            "that savepoint would give other results. Name it with --restore-from LOCATION, or use --restore-from none."
+        )
+    _require_state(spec, current, seen, now)
+    fresh = not candidates(current, seen)
+    why = f"{now.reason}; {change.reason}" if change.kind == "harmless" else now.reason
+    return Start(current.query_version, fresh, why)
+
+
+def _require_state(spec: Spec, current: Attempt, seen: Seen, now: Situation) -> None:
+    """Law: never start empty by accident."""
+    if not seen.searched:
+        raise Blocked(
+            f"Job {spec.name} is to be restored ({now.reason}), but its newest state cannot be looked for in "
+            f"{current.checkpoint_folder or 'an unknown folder'}. Name it with --restore-from LOCATION, or start "
+            "empty with --restore-from none."
+        )
+    if not candidates(current, seen) and (current.had_state or not current.fresh):
+        raise Blocked(
+            f"Job {spec.name} had state, and none of it was found ({now.reason}). Looked into the manifest, the "
+            f"JobManager's history and {current.checkpoint_folder}. Name a savepoint or checkpoint with "
+            "--restore-from LOCATION, or start empty with --restore-from none."
+        )
+
+
+def candidates(current: Attempt, seen: Seen) -> tuple[Snapshot, ...]:
+    """Every snapshot of the current attempt that we know of; before its first, the one that it was restored from."""
+    stop = current.stop
+    saved: tuple[Snapshot, ...] = ()
+    if stop and stop.location and stop.state == "completed" and current.outcome in (None, "stopped", "drained"):
+        saved = (Snapshot(stop.location, "savepoint", f"stop {stop.number}", current.number),)
+    own = tuple(s for s in seen.snapshots if s.attempt == current.number)
+    kept = tuple(s for s in (current.snapshot, None if current.had_state else current.pinned) if s)
+    return saved + own + kept
+
+
+def pick(manifest: Manifest, seen: Seen, policy: Policy, *, fresh: bool) -> Snapshot | None:
+    """The snapshot that the pending attempt restores from; ``None`` when it starts empty."""
+    asked = asked_for(manifest.current, policy)
+    if asked not in (None, "none"):
+        return Snapshot(str(asked), "savepoint", "--restore-from")
+    if fresh or manifest.current is None:
+        return None
+    found = candidates(manifest.current, seen)
+    foreign = next((s for s in found if s.attempt is None), None)
+    return newest(found) or foreign
+
+
+def _refuse_query_change(spec: Spec, change: Change) -> Blocked:
+    return Blocked(
+        f"Job {spec.name}: {change.reason}, and it cannot be told whether the state can be carried over. Nothing was "
+        "stopped. Set state.on-query-change: fresh in the job file (a savepoint is taken and kept, then the new query "
+        "starts empty), or name a state with --restore-from LOCATION | none."
+    )

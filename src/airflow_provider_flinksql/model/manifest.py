@@ -1,0 +1,164 @@
+"""What we recorded of one job: lineage, the attempt that counts, and the one that is on its way."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from airflow_provider_flinksql.errors import Misconfigured
+from airflow_provider_flinksql.model.snapshot import Snapshot
+from airflow_provider_flinksql.model.spec import Spec
+
+DOCUMENT_VERSION = 1
+
+AttemptState = Literal["claimed", "pinned", "submitted", "confirmed", "ended"]
+StopKind = Literal["savepoint", "drain", "cancel"]
+Outcome = Literal["stopped", "drained", "finished", "failed", "cancelled", "gone", "dropped"]
+
+
+@dataclass(frozen=True)
+class Stop:
+    """One request to end an attempt, written before it is sent.
+
+    ``purpose`` is the number of the attempt that it makes room for, ``None`` when the job shall stay stopped. A number
+    is never used twice, so ``folder`` (its ``targetDirectory``) holds at most the one savepoint of this request.
+    """
+
+    number: int
+    kind: StopKind
+    folder: str | None = None
+    purpose: int | None = None
+    state: Literal["requested", "completed", "failed"] = "requested"
+    location: str | None = None
+    cause: str | None = None
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One submission under one job id.
+
+    ``incarnation`` is the life of the JobManager that the last submit went to, ``landed`` whether the job was seen
+    there. Times are seconds of the store's clock, ``settled_at`` is the JobManager's own (milliseconds): the time of
+    the last change of any task when the attempt was confirmed. ``checkpoint_folder`` holds the ``chk-N`` of this job;
+    ``savepoint_folder`` gets one folder for each stop.
+    ``consent`` is the last one-run consent that was used up to here, ``had_state`` whether it wrote state of its own.
+    ``replaced`` are the Specs sent earlier under the same id; the tag of the job tells which one landed.
+    """
+
+    number: int
+    spec: Spec
+    query_version: int
+    job_id: str
+    fresh: bool
+    owner: str
+    by: str = ""
+    state: AttemptState = "claimed"
+    claimed_at: float = 0.0
+    cluster: str = ""
+    incarnation: str = ""
+    landed: bool = False
+    pinned: Snapshot | None = None
+    sent_at: float | None = None
+    checkpoint_folder: str | None = None
+    savepoint_folder: str | None = None
+    stops: tuple[Stop, ...] = ()
+    proofs: int = 0
+    had_state: bool = False
+    settled_at: int | None = None
+    snapshot: Snapshot | None = None
+    ended_at: float | None = None
+    outcome: Outcome | None = None
+    reason: str | None = None
+    replaced: tuple[Spec, ...] = ()
+    consent: str | None = None
+    burnt_in: str = ""
+
+    @property
+    def stop(self) -> Stop | None:
+        """The last stop that was asked of this attempt."""
+        return self.stops[-1] if self.stops else None
+
+    @property
+    def sent(self) -> bool:
+        """Whether a submit under this id may have left us."""
+        return self.sent_at is not None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; secrets are still placeholders."""
+        return vars(self) | {
+            "spec": self.spec.to_json(),
+            "pinned": self.pinned and vars(self.pinned),
+            "snapshot": self.snapshot and vars(self.snapshot),
+            "stops": [vars(stop) for stop in self.stops],
+            "replaced": [spec.to_json() for spec in self.replaced],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Attempt:
+        """The inverse of :meth:`to_json`."""
+        snapshots = {key: Snapshot(**data[key]) if data[key] else None for key in ("pinned", "snapshot")}
+        return cls(
+            **{
+                **data,
+                **snapshots,
+                "spec": Spec.from_json(data["spec"]),
+                "stops": tuple(Stop(**stop) for stop in data["stops"]),
+                "replaced": tuple(Spec.from_json(spec) for spec in data["replaced"]),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The head of one job's record.
+
+    ``current`` is the attempt whose state counts: the one that runs, or the last that ran. ``pending`` is the one on
+    its way. ``last_number`` is the highest attempt number ever claimed. ``closed`` are attempts that the next write
+    moves from the head to the history.
+    """
+
+    name: str
+    lineage: str
+    current: Attempt | None = None
+    pending: Attempt | None = None
+    last_number: int = 0
+    adopted: tuple[str, ...] = ()
+    closed: tuple[Attempt, ...] = ()
+
+    def id(self, kind: Literal["job", "stop", "proof"], attempt: int, n: int = 0) -> str:
+        """The 32 hex digits of a submit, stop or proof: the same for the same numbers, on every machine."""
+        return uuid.uuid5(uuid.UUID(self.lineage), f"{kind}/{attempt}/{n}").hex
+
+    def attempt_of(self, job_id: str) -> int | None:
+        """The number of the attempt with this job id, ``None`` if the id is not of this lineage."""
+        for attempt in (self.pending, self.current):
+            if attempt and attempt.job_id == job_id:
+                return attempt.number
+        if job_id in self.adopted:
+            return 0
+        return next((n for n in range(self.last_number, 0, -1) if self.id("job", n) == job_id), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values, with the version of this form."""
+        return {
+            "version": DOCUMENT_VERSION,
+            "name": self.name,
+            "lineage": self.lineage,
+            "current": self.current.to_json() if self.current else None,
+            "pending": self.pending.to_json() if self.pending else None,
+            "last_number": self.last_number,
+            "adopted": list(self.adopted),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Manifest:
+        """The inverse of :meth:`to_json`; a newer form is refused, since trimming it would lose what it says."""
+        if data["version"] != DOCUMENT_VERSION:
+            raise Misconfigured(
+                f"The manifest of {data.get('name')} is of version {data['version']}, this package reads version "
+                f"{DOCUMENT_VERSION}. Upgrade airflow-provider-flinksql here."
+            )
+        current, pending = (Attempt.from_json(data[key]) if data[key] else None for key in ("current", "pending"))
+        return cls(data["name"], data["lineage"], current, pending, data["last_number"], tuple(data["adopted"]))

@@ -1,0 +1,170 @@
+"""What we know of Flink's options: old and new names, the ones users may not set, durations.
+
+The names were read from the option classes of Flink 1.20.3 and 2.3.0. Both know every present name below, save those
+in ``_LATER``. The present name is always the one to send: where a cluster's own configuration holds the present name, a
+job's old name would lose against it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+_RENAMED = {
+    "execution.allow-client-job-configurations": "execution.program-config.enabled",
+    "execution.buffer-timeout": "execution.buffer-timeout.interval",
+    "execution.checkpointing.alignment-timeout": "execution.checkpointing.aligned-checkpoint-timeout",
+    "execution.checkpointing.approximate-local-recovery": "execution.state-recovery.approximate-local-recovery",
+    "execution.checkpointing.checkpoints-after-tasks-finish.enabled": (
+        "execution.checkpointing.checkpoints-after-tasks-finish"
+    ),
+    "execution.checkpointing.recover-without-channel-state.checkpoint-id": (
+        "execution.state-recovery.without-channel-state.checkpoint-id"
+    ),
+    "execution.checkpointing.unaligned": "execution.checkpointing.unaligned.enabled",
+    "execution.savepoint-restore-mode": "execution.state-recovery.claim-mode",
+    "execution.savepoint.ignore-unclaimed-state": "execution.state-recovery.ignore-unclaimed-state",
+    "execution.savepoint.path": "execution.state-recovery.path",
+    "jobmanager.adaptive-batch-scheduler.avg-data-volume-per-task": (
+        "execution.batch.adaptive.auto-parallelism.avg-data-volume-per-task"
+    ),
+    "jobmanager.adaptive-batch-scheduler.default-source-parallelism": (
+        "execution.batch.adaptive.auto-parallelism.default-source-parallelism"
+    ),
+    "jobmanager.adaptive-batch-scheduler.max-parallelism": "execution.batch.adaptive.auto-parallelism.max-parallelism",
+    "jobmanager.adaptive-batch-scheduler.min-parallelism": "execution.batch.adaptive.auto-parallelism.min-parallelism",
+    "pipeline.operator-chaining": "pipeline.operator-chaining.enabled",
+    "restart-strategy": "restart-strategy.type",
+    "savepoints.state.backend.fs.dir": "execution.checkpointing.savepoint-dir",
+    "state.backend": "state.backend.type",
+    "state.backend.fs.checkpointdir": "execution.checkpointing.dir",
+    "state.backend.fs.memory-threshold": "execution.checkpointing.data-inline-threshold",
+    "state.backend.fs.write-buffer-size": "execution.checkpointing.write-buffer-size",
+    "state.backend.incremental": "execution.checkpointing.incremental",
+    "state.backend.rocksdb.checkpointdir": "state.backend.rocksdb.localdir",
+    "state.checkpoint-storage": "execution.checkpointing.storage",
+    "state.checkpoint.cleaner.parallel-mode": "execution.checkpointing.cleaner.parallel-mode",
+    "state.checkpoints.create-subdir": "execution.checkpointing.create-subdir",
+    "state.checkpoints.dir": "execution.checkpointing.dir",
+    "state.checkpoints.num-retained": "execution.checkpointing.num-retained",
+    "state.savepoints.dir": "execution.checkpointing.savepoint-dir",
+    "state.storage.fs.memory-threshold": "execution.checkpointing.data-inline-threshold",
+    "state.storage.fs.write-buffer-size": "execution.checkpointing.write-buffer-size",
+    "table.exec.async-scalar.buffer-capacity": "table.exec.async-scalar.max-concurrent-operations",
+    "table.exec.deduplicate.insert-and-updateafter-sensitive.enabled": (
+        "table.exec.deduplicate.insert-update-after-sensitive-enabled"
+    ),
+    "table.exec.deduplicate.mini-batch.compact-changes.enabled": (
+        "table.exec.deduplicate.mini-batch.compact-changes-enabled"
+    ),
+    "table.exec.topn-cache-size": "table.exec.rank.topn-cache-size",
+    "table.optimizer.sql-to-rel.project.merge.enabled": "table.optimizer.sql2rel.project-merge.enabled",
+    "task.cancellation-interval": "task.cancellation.interval",
+    "taskmanager.state.local.root-dirs": "execution.checkpointing.local-backup.dirs",
+    "timerservice.exceptional.shutdown.timeout": "task.cancellation.timers.timeout",
+}  # state.backend.local-recovery is missing on purpose: it is the old name of two options at once
+
+_RENAMED_PREFIXES = {
+    "dstl.dfs.": "state.changelog.dstl.dfs.",
+    "jobmanager.adaptive-batch-scheduler.speculative.": "execution.batch.speculative.",
+    "state.backend.changelog.": "state.changelog.",
+    "state.backend.latency-track.": "state.latency-track.",
+}
+
+# Present names that only a later Flink understands, with the version and the name before it (kept as an alias since).
+_LATER = {"table.exec.async-scalar.max-concurrent-operations": ((2, 3), "table.exec.async-scalar.buffer-capacity")}
+
+_ADDRESS = "the cluster's address comes from the connection"
+_RESTORE = "which state a job starts from is decided at each deploy: see `state:`, or --restore-from for one run"
+_OWNED = {
+    "$internal.": "a key for Flink's inner use",
+    "rest.": _ADDRESS,
+    "high-availability.": _ADDRESS,
+    "high-availability": _ADDRESS,  # the name before high-availability.type
+    "recovery.mode": _ADDRESS,  # and the one before that
+    "jobmanager.rpc.address": _ADDRESS,  # read where rest.address is not given
+    "web.port": _ADDRESS,  # the name before rest.port
+    "execution.target": _ADDRESS,
+    "execution.attached": "jobs are always submitted without waiting in Flink",
+    "execution.runtime-mode": "set `mode: streaming` or `mode: batch` instead",
+    "execution.state-recovery.": _RESTORE,
+    "execution.savepoint.": _RESTORE,
+    "execution.checkpointing.create-subdir": "restoring finds checkpoints by the folder of their job id",
+    "pipeline.name": "the job is named by `name:`",
+    "pipeline.jars": "list jars under `jars:`, where a missing one fails at once",
+    "pipeline.global-job-parameters": "it carries the mark by which a job is recognised as ours",
+    "table.dml-sync": "waiting for a job is decided by `wait_for` of the operator",
+}
+
+_HARMLESS = frozenset(
+    f"execution.checkpointing.{name}"
+    for name in (
+        "interval",
+        "timeout",
+        "min-pause",
+        "tolerable-failed-checkpoints",
+        "num-retained",
+        "externalized-checkpoint-retention",
+    )
+)
+
+_DURATION = re.compile(r"([0-9]+)\s*([a-zµ]*)")
+_UNITS = {
+    **dict.fromkeys(("d", "day", "days"), 86400.0),
+    **dict.fromkeys(("h", "hour", "hours"), 3600.0),
+    **dict.fromkeys(("m", "min", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
+    **dict.fromkeys(("", "ms", "milli", "millis", "millisecond", "milliseconds"), 1e-3),
+    **dict.fromkeys(("µs", "micro", "micros", "microsecond", "microseconds"), 1e-6),
+    **dict.fromkeys(("ns", "nano", "nanos", "nanosecond", "nanoseconds"), 1e-9),
+}
+_LONGEST = 2**63 - 1
+
+
+def present_name(key: str) -> str:
+    """The name under which Flink documents this option today."""
+    for old, new in _RENAMED_PREFIXES.items():
+        if key.startswith(old):
+            return new + key.removeprefix(old)
+    return _RENAMED.get(key, key)
+
+
+def canonical(properties: Mapping[str, str]) -> dict[str, str]:
+    """The same options under their present names, which win over old ones as they do in Flink."""
+    result: dict[str, str] = {}
+    for key in sorted(properties, key=lambda key: key != present_name(key)):
+        result.setdefault(present_name(key), properties[key])
+    return result
+
+
+def spelled_for(properties: Mapping[str, str], flink_version: str) -> dict[str, str]:
+    """The options under the names that this Flink (``1.20.3``) understands; they come in under their present names."""
+    version = tuple(int(number) for number in re.findall(r"\d+", flink_version)[:2])
+    result = {}
+    for key, value in properties.items():
+        since, before = _LATER.get(key, ((0, 0), key))
+        result[before if version < since else key] = value
+    return result
+
+
+def owned(key: str) -> str | None:
+    """Why the user may not set this option, or None if they may."""
+    for name in (key, present_name(key)):
+        for mine, reason in _OWNED.items():
+            if name == mine or (mine.endswith(".") and name.startswith(mine)):
+                return reason
+    return None
+
+
+def is_harmless(key: str) -> bool:
+    """Whether a change of this option alone leaves the meaning of the query and of its state untouched."""
+    name = present_name(key)
+    return name.startswith("restart-strategy.") or name in _HARMLESS
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a duration as Flink writes it (``10s``, ``5 min``, ``500 ms``); like there, a bare number is ms."""
+    match = _DURATION.fullmatch(text.strip().lower())
+    if not match or match[2] not in _UNITS or int(match[1]) > _LONGEST:
+        raise ValueError(f"'{text}' is not a duration; write a whole number and a unit: 10s, 5min, 2h, 7d, 500ms")
+    return int(match[1]) * _UNITS[match[2]]

@@ -1,0 +1,265 @@
+"""The steps from (Spec, manifest, seen) to "done".
+
+:func:`next_step` takes the one decision; a :class:`Plan` is what comes of assuming that each step succeeds. So the
+first step of a plan, done, leaves the rest as the plan, and what would be refused half-way is refused at the start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+from airflow_provider_flinksql.errors import Blocked, Busy
+from airflow_provider_flinksql.model import pending as on_its_way
+from airflow_provider_flinksql.model import steps as do
+from airflow_provider_flinksql.model.after import TO_BE_TAKEN, assume
+from airflow_provider_flinksql.model.change import Verdict, judge
+from airflow_provider_flinksql.model.choose import Next, Start, choose, no_savepoint_folder
+from airflow_provider_flinksql.model.manifest import Attempt, Manifest
+from airflow_provider_flinksql.model.policy import Policy
+from airflow_provider_flinksql.model.run import choose_run
+from airflow_provider_flinksql.model.seen import Seen, Sighting
+from airflow_provider_flinksql.model.situation import LATE_SUBMIT, may_land_late, situation
+from airflow_provider_flinksql.model.spec import Spec
+
+Action = Literal[
+    "none", "start", "record", "resume", "restart", "upgrade", "start-fresh", "adopt", "stop", "blocked", "error"
+]
+
+LONGEST = 40
+LATE = "its submit may still land in the new JobManager"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be done and why. ``restored_from`` is ``None`` where the savepoint is yet to be taken."""
+
+    action: Action
+    verdict: Verdict
+    reason: str
+    steps: tuple[do.Step, ...] = ()
+    restored_from: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """The same for the same action, steps and state: what a person approves."""
+        text = "\n".join([self.action, self.verdict, self.restored_from or "", *map(str, self.steps)])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def plan(spec: Spec, manifest: Manifest | None, seen: Seen, policy: Policy) -> Plan:
+    """The whole way from here. Raises Blocked or Busy where there is none without somebody's word."""
+    steps: list[do.Step] = []
+    reasons: dict[type[do.Step], str] = {}
+    m, s = manifest, seen
+    while (found := next_step(spec, m, s, policy)) is not None:
+        if len(steps) == LONGEST:
+            raise AssertionError(f"the plan does not end: {steps}")
+        steps.append(found.step)
+        reasons.setdefault(type(found.step), found.why)
+        m, s = assume(found.step, spec, m, s, policy)
+    action = _action(steps, manifest)
+    reference = manifest and (manifest.current or manifest.pending)
+    verdict: Verdict = judge(spec, reference.spec).verdict if reference and action != "none" else "none"
+    pinned = m.current.pinned if m and m.current and any(isinstance(step, do.Submit) for step in steps) else None
+    location = pinned.location if pinned and not pinned.location.endswith(TO_BE_TAKEN) else None
+    return Plan(action, verdict, _reason(reasons, action, seen, m), tuple(steps), location)
+
+
+def next_step(spec: Spec, manifest: Manifest | None, seen: Seen, policy: Policy) -> Next | None:
+    """The one decision: what to do now, ``None`` when everything is as it should be."""
+    stranger = _stranger(spec, manifest, seen, policy)
+    if stranger:
+        return stranger
+    manifest = manifest or Manifest(spec.name, policy.lineage)
+    first = _late(manifest, seen) or _outstanding_stop(manifest)
+    if first:
+        return first
+    if policy.stop or not spec.enabled:
+        return _stop(spec, manifest, seen, policy)
+    if manifest.pending and manifest.pending.sent:
+        return on_its_way.next_step(spec, manifest, seen, policy)
+    _respect_others(manifest.pending, seen, policy)
+    failed = _failed_stop(spec, manifest, seen, policy)
+    if failed:
+        return failed
+    wanted = (choose_run if spec.mode == "batch" else choose)(spec, manifest, seen, policy)
+    if isinstance(wanted, Start):
+        return start(spec, manifest, seen, policy, wanted)
+    if manifest.pending and (wanted is None or isinstance(wanted.step, do.Record | do.End)):
+        return Next(do.GiveUp(manifest.pending.number), "what was begun is not wanted any more")
+    return wanted
+
+
+def start(spec: Spec, manifest: Manifest, seen: Seen, policy: Policy, wanted: Start) -> Next:
+    """The next step towards a new attempt."""
+    current, pending = manifest.current, manifest.pending
+    if seen.prepared != spec.digest:
+        return Next(do.Check(), wanted.why)
+    if pending is None:
+        return Next(do.Claim(manifest.last_number + 1, wanted.query_version, wanted.fresh), wanted.why)
+    if not on_its_way.fits(manifest, pending, spec, wanted, policy):
+        return Next(do.Supersede(pending.number, wanted.query_version, wanted.fresh), wanted.why)
+    if current and current.state != "ended":
+        now = situation(current, seen, policy)
+        if now.over:
+            return Next(do.End(current.number), now.reason)
+        if wanted.stop and seen.traits.upgrade == "stop-then-start":
+            kind = "cancel" if _stop_failed_for(current, pending) else wanted.stop
+            return Next(do.RequestStop(current.number, len(current.stops) + 1, kind, pending.number), wanted.why)
+    if current and may_land_late(current, seen):
+        return Next(do.Burn(current.number), LATE)
+    if pending.state == "claimed":
+        return Next(do.Pin(pending.number), wanted.why)
+    return Next(do.Submit(pending.number), wanted.why)
+
+
+def _stop(spec: Spec, manifest: Manifest, seen: Seen, policy: Policy) -> Next | None:
+    """A declared or requested stop: nothing of this job shall run."""
+    for attempt in (manifest.pending, manifest.current):
+        if attempt is None or attempt.state == "ended" or _spared(attempt, policy):
+            continue
+        now = situation(attempt, seen, policy)
+        if now.over and may_land_late(attempt, seen):
+            return Next(do.Burn(attempt.number), LATE)
+        if attempt is manifest.pending and (not attempt.sent or now.over):
+            return Next(do.GiveUp(attempt.number), now.reason)
+        if now.over:
+            return Next(do.End(attempt.number), now.reason)
+        if now.status == "elsewhere":
+            raise Blocked(
+                f"Job {spec.name} cannot be stopped from here: {now.reason}. --accept cluster-gone lets go of it."
+            )
+        if now.status == "missing":
+            return on_its_way.let_go(attempt, seen, "it shall not land any more")
+        if now.status == "transient":
+            return Next(do.AwaitGone(attempt.number), now.reason)
+        if not attempt.landed:
+            return Next(do.Landed(attempt.number), "it runs")
+        kind = policy.stop or ("savepoint" if now.status == "up" and spec.mode == "streaming" else "cancel")
+        failed = attempt.stop
+        if failed and failed.state == "failed" and failed.purpose is None and failed.kind == "savepoint":
+            kind = "cancel" if spec.state.on_savepoint_failure == "checkpoint" else kind
+        if kind != "cancel" and attempt.savepoint_folder is None:
+            raise no_savepoint_folder(spec.name)
+        why = "the job file says enabled: false" if not policy.stop else "you asked to stop it"
+        return Next(do.RequestStop(attempt.number, len(attempt.stops) + 1, kind, None), why)
+    return None
+
+
+def _spared(attempt: Attempt, policy: Policy) -> bool:
+    return policy.stop_only is not None and (attempt.job_id, attempt.owner) != (policy.stop_only, policy.owner)
+
+
+def _stranger(spec: Spec, manifest: Manifest | None, seen: Seen, policy: Policy) -> Next | None:
+    strangers = seen.strangers(manifest, spec.name)
+    if not strangers:
+        return None
+    ids = " and ".join(job.job_id for job in strangers)
+    if len(strangers) > 1:
+        raise Blocked(f"Live jobs named {spec.name} that are not ours: {ids}. Cancel all but one, then adopt it.")
+    if _runs(manifest, seen, policy):
+        raise Blocked(f"A second job named {spec.name} runs that is not ours: {ids}. Cancel it, then deploy again.")
+    if policy.adopt:
+        return _unsettled(manifest, seen, policy) or Next(do.Adopt(strangers[0].job_id), f"you asked to adopt {ids}")
+    raise Blocked(
+        f"A job named {spec.name} runs that is not ours: {ids}. --adopt takes it over as it is (say so only if the job "
+        "file says what runs there); or cancel it."
+    )
+
+
+def _unsettled(manifest: Manifest | None, seen: Seen, policy: Policy) -> Next | None:
+    """What an adopted job takes the place of must be over first, and its id must not start a job any more."""
+    pending, current = (manifest.pending, manifest.current) if manifest else (None, None)
+    for attempt in (pending, current):
+        if attempt is None or attempt.state == "ended":
+            continue
+        now = situation(attempt, seen, policy)
+        if attempt.sent and now.status == "elsewhere":
+            raise Blocked(f"Before another job is adopted: {now.reason}. --accept cluster-gone lets go of it.")
+        if now.over and may_land_late(attempt, seen):
+            return Next(do.Burn(attempt.number), LATE)
+        if attempt.sent and now.status == "missing":
+            return on_its_way.let_go(attempt, seen, "it shall not land any more")
+        return Next((do.GiveUp if attempt is pending else do.End)(attempt.number), "another job takes its place")
+    return None
+
+
+def _runs(manifest: Manifest | None, seen: Seen, policy: Policy) -> bool:
+    attempts: tuple[Attempt | None, ...] = (manifest.current, manifest.pending) if manifest else ()
+    return any(a and situation(a, seen, policy).live for a in attempts)
+
+
+def _late(manifest: Manifest, seen: Seen) -> Next | None:
+    """A live job of this lineage that is not the one that should run is a submit that landed late."""
+    pending, current = manifest.pending, manifest.current
+    wanted = [a.job_id for a in (pending, current) if a and a.state != "ended"]
+    if pending and pending.sent and current and seen.traits.upgrade == "stop-then-start":
+        wanted = [pending.job_id]
+
+    def unwanted(job: Sighting) -> bool:
+        return job.live and job.attempt is not None and job.job_id not in wanted
+
+    for job in filter(unwanted, seen.jobs if seen.traits.job_id == "ours" else ()):
+        why = f"job {job.job_id} of an ended attempt landed late"
+        return Next((do.AwaitGone if job.state == "CANCELLING" else do.Cancel)(job.attempt or 0), why)
+    return None
+
+
+def _outstanding_stop(manifest: Manifest) -> Next | None:
+    for attempt in (manifest.pending, manifest.current):
+        if attempt and attempt.state != "ended" and attempt.stop and attempt.stop.state == "requested":
+            return Next(do.AwaitEnd(attempt.number, attempt.stop.number), "its stop was requested")
+    return None
+
+
+def _respect_others(pending: Attempt | None, seen: Seen, policy: Policy) -> None:
+    if pending is None or pending.owner in (policy.owner, policy.dead_owner):
+        return
+    if pending.state in ("claimed", "pinned") and seen.now - pending.claimed_at < LATE_SUBMIT:
+        raise Busy(f"Another deploy of {pending.spec.name} is under way: attempt {pending.number} by {pending.by}.")
+
+
+def _failed_stop(spec: Spec, manifest: Manifest, seen: Seen, policy: Policy) -> Next | None:
+    """After a failed savepoint the old job goes on, unless the file says that a checkpoint will do."""
+    current, pending = manifest.current, manifest.pending
+    if not (current and pending and _stop_failed_for(current, pending) and situation(current, seen, policy).live):
+        return None
+    if spec.state.on_savepoint_failure == "checkpoint" and current.stop and current.stop.kind != "cancel":
+        return None
+    return Next(do.GiveUp(pending.number), "the running job could not be stopped, so it goes on")
+
+
+def _stop_failed_for(current: Attempt, pending: Attempt) -> bool:
+    stop = current.stop
+    return stop is not None and stop.state == "failed" and stop.purpose == pending.number
+
+
+def _action(steps: list[do.Step], manifest: Manifest | None) -> Action:
+    kinds = {type(step) for step in steps}
+    if kinds <= set(do.BOOKKEEPING):
+        return "none"
+    claim = next((step for step in steps if isinstance(step, do.Claim)), None)
+    if do.Adopt in kinds:
+        return "adopt"
+    if claim is None:
+        stops = any(isinstance(step, do.RequestStop) and step.purpose is None for step in steps)
+        return "stop" if stops else "record" if kinds <= {do.Record, *do.BOOKKEEPING} else "resume"
+    current = manifest.current if manifest else None
+    if current is None:
+        return "start"
+    if claim.fresh and claim.query_version != current.query_version:
+        return "start-fresh"
+    return "restart" if claim.query_version == current.query_version else "upgrade"
+
+
+def _reason(reasons: dict[type[do.Step], str], action: Action, seen: Seen, manifest: Manifest | None) -> str:
+    for kind in (do.Claim, do.Supersede, do.RequestStop):
+        if kind in reasons:
+            return reasons[kind]
+    if reasons and action != "none":
+        return next(why for kind, why in reasons.items() if kind not in do.BOOKKEEPING)
+    if manifest and manifest.current:
+        return "finished" if manifest.current.outcome == "finished" else "nothing changed"
+    return "nothing to do"

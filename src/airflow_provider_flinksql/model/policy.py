@@ -1,0 +1,30 @@
+"""Who deploys, and what was consented to for this one run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What belongs to one deploy and to no file.
+
+    ``owner`` is the same for all tries of one task instance; ``by`` says to people who it was; ``lineage`` is the
+    candidate used if the manifest is yet to be written. ``restore_from`` is a location, or "none" to start empty.
+    ``stop`` asks for a stop whatever the file says, ``stop_only`` limits it to the attempt with this job id, if it is
+    still this owner's. ``dead_owner`` is an owner known to have died: what it left pending
+    is nobody's. ``failover_grace`` is in seconds.
+    """
+
+    owner: str
+    lineage: str
+    by: str = ""
+    adopt: bool = False
+    restore_from: str | None = None
+    accept_cluster_gone: bool = False
+    dead_owner: str | None = None
+    wait_for: Literal["running", "finished"] = "running"
+    stop: Literal["savepoint", "drain", "cancel"] | None = None
+    stop_only: str | None = None
+    failover_grace: float = 60.0

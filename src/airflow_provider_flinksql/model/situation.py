@@ -1,0 +1,143 @@
+"""What became of an attempt's job, judged from one look. Only evidence ends a job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from airflow_provider_flinksql.model.manifest import Attempt, Outcome
+from airflow_provider_flinksql.model.policy import Policy
+from airflow_provider_flinksql.model.seen import Detail, Seen, Sighting
+
+STABLE_MS = 10_000
+"""How long a job without checkpoints must run undisturbed to count as up."""
+
+LATE_SUBMIT = 120.0
+"""Seconds in which a submit may still land: the gateway retries for 60 s (measured), doubled."""
+
+TRANSIENT = frozenset({"CANCELLING", "FAILING", "SUSPENDED", "RECONCILING"})
+
+Status = Literal["up", "unsettled", "not-up", "transient", "finished", "stopped", "ended", "missing", "elsewhere"]
+
+
+@dataclass(frozen=True)
+class Situation:
+    """``outcome`` is set where the job is over, ``reason`` is for people.
+
+    ``unsettled``: live, and it cannot be told yet whether it comes up. ``transient``: on its way to another state.
+    ``missing``: never seen, so it may still land. ``elsewhere``: recorded on another cluster.
+    """
+
+    status: Status
+    reason: str
+    outcome: Outcome | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether the job runs or may run again by itself."""
+        return self.status in ("up", "unsettled", "not-up", "transient")
+
+    @property
+    def over(self) -> bool:
+        """Whether evidence says that the job will not run again."""
+        return self.status in ("finished", "stopped", "ended")
+
+
+def may_land_late(attempt: Attempt, seen: Seen) -> bool:
+    """Whether, in a new life of the JobManager, a submit of this attempt may still arrive and start its job again."""
+    if attempt.sent_at is None or seen.now - attempt.sent_at > LATE_SUBMIT or seen.traits.submit == "once":
+        return False
+    return seen.cluster == attempt.cluster and seen.incarnation not in (attempt.incarnation, attempt.burnt_in)
+
+
+def situation(attempt: Attempt, seen: Seen, policy: Policy) -> Situation:
+    """Judge one attempt by one look."""
+    if attempt.state == "ended":
+        return _recorded_end(attempt)
+    job = seen.job_of(attempt)
+    if job is not None and not _burnt(attempt, job, seen):
+        return _listed(attempt, job, seen)
+    if _elsewhere(attempt, seen):
+        if policy.accept_cluster_gone and not seen.old_cluster_answers:
+            return Situation("ended", f"cluster {attempt.cluster} is gone, as you accepted", "gone")
+        still = ", which still answers" if seen.old_cluster_answers else ""
+        return Situation("elsewhere", f"it was started on {attempt.cluster}{still}; this is {seen.cluster}")
+    return _absent(attempt, seen, policy)
+
+
+def _recorded_end(attempt: Attempt) -> Situation:
+    reason = attempt.reason or "it ended"
+    match attempt.outcome:
+        case "stopped" | "drained":
+            return Situation("stopped", reason, attempt.outcome)
+        case "finished":
+            return Situation("finished", reason, "finished")
+        case outcome:
+            return Situation("ended", reason, outcome or "failed")
+
+
+def _burnt(attempt: Attempt, job: Sighting, seen: Seen) -> bool:
+    """Whether what is listed is what we used the id up with: it tells nothing of the attempt's own job."""
+    return job.state == "FAILED" and attempt.burnt_in == seen.incarnation
+
+
+def _elsewhere(attempt: Attempt, seen: Seen) -> bool:
+    return attempt.sent and attempt.cluster != seen.cluster and attempt.incarnation != seen.incarnation
+
+
+def _listed(attempt: Attempt, job: Sighting, seen: Seen) -> Situation:
+    detail = seen.detail(job.job_id)
+    match job.state:
+        case "FINISHED" if stopped := _by_stop(attempt, detail.stopped_with):
+            return stopped
+        case "FINISHED":
+            return Situation("finished", "finished", "finished")
+        case "FAILED":
+            return Situation("ended", f"failed: {detail.cause or 'no cause reported'}", "failed")
+        case "CANCELED":
+            return Situation("ended", "cancelled", "cancelled")
+        case state if state in TRANSIENT:
+            return Situation("transient", state)
+    if detail.looping:
+        return Situation("not-up", f"restarts again and again: {detail.cause}")
+    if attempt.spec.mode == "batch":  # its tasks run one stage after another, never all at once
+        return Situation("up" if job.state == "RUNNING" else "unsettled", job.state)
+    if job.state == "RUNNING" and job.all_running and _settled(attempt, job, detail):
+        return Situation("up", "running")
+    if seen.waited >= attempt.spec.health_timeout:
+        return Situation("not-up", _not_up(job, detail))
+    return Situation("unsettled", _not_up(job, detail))
+
+
+def _by_stop(attempt: Attempt, savepoint: str | None = None) -> Situation | None:
+    """The end by a stop with savepoint: ours, if it is recorded as completed, or that of somebody else."""
+    stop = attempt.stop if attempt.stop and attempt.stop.state == "completed" else None
+    location = (stop and stop.location) or savepoint
+    if location is None:
+        return None
+    drained = stop is not None and stop.kind == "drain"
+    return Situation("stopped", f"stopped with savepoint {location}", "drained" if drained else "stopped")
+
+
+def _settled(attempt: Attempt, job: Sighting, detail: Detail) -> bool:
+    """Whether a confirmed job that restarted since has shown that it works; a pending one is proved by the plan."""
+    if attempt.state != "confirmed" or job.changed_at == attempt.settled_at:
+        return True
+    return job.stable_ms >= STABLE_MS or (detail.checkpoint_at or 0) > job.changed_at
+
+
+def _not_up(job: Sighting, detail: Detail) -> str:
+    what = "its tasks do not all run" if job.state == "RUNNING" and not job.all_running else f"it is {job.state}"
+    return f"{what}: {detail.cause}" if detail.cause else what
+
+
+def _absent(attempt: Attempt, seen: Seen, policy: Policy) -> Situation:
+    if not attempt.landed:
+        return Situation("missing", "its submit was not seen to arrive")
+    if seen.high_availability and seen.absent_for < policy.failover_grace:
+        return Situation("transient", "not listed; a failover may bring it back")
+    if stopped := _by_stop(attempt):
+        return stopped
+    if attempt.incarnation != seen.incarnation:
+        return Situation("ended", "gone with its JobManager, which was started anew", "gone")
+    return Situation("ended", "ended and forgotten by the JobManager", "gone")

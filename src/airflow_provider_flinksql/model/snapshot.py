@@ -1,0 +1,39 @@
+"""Savepoints and completed checkpoints that a job can be restored from, and which of them is the newest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A restorable state: where it is, which attempt wrote it, and who told us.
+
+    ``checkpoint_id`` is ``None`` where only the location is known (an operation's answer); ``attempt`` is ``None`` for
+    state that is not of this lineage. ``source`` is shown to users: "stop 2", "JobManager", "folder", "--restore-from".
+    """
+
+    location: str
+    kind: Literal["savepoint", "checkpoint"]
+    source: str
+    attempt: int | None = None
+    checkpoint_id: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.location}"
+
+
+def newest(snapshots: Iterable[Snapshot]) -> Snapshot | None:
+    """The snapshot with the highest (attempt, checkpoint id); ids of one attempt are ordered by Flink itself.
+
+    Clocks play no part: a restarted JobManager or a worker with a wrong clock must not change the choice.
+    """
+    return max((s for s in snapshots if s.attempt is not None), key=_rank, default=None)
+
+
+def _rank(snapshot: Snapshot) -> tuple[int, float]:
+    # The savepoint of a completed stop is the last thing its attempt wrote, so an unknown id ranks highest.
+    order = float("inf") if snapshot.checkpoint_id is None else float(snapshot.checkpoint_id)
+    return snapshot.attempt or 0, order

@@ -1,0 +1,86 @@
+"""What should run: the value a job file is read into."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import Any, Literal
+
+from airflow_provider_flinksql.model.sql import normal_form
+
+Mode = Literal["streaming", "batch"]
+
+
+@dataclass(frozen=True)
+class StatePolicy:
+    """The ``state:`` section of a job file: what may happen to a job's state. ``max_age`` is in seconds."""
+
+    on_query_change: Literal["carry", "carry-or-fresh", "fresh"] = "carry"
+    stop_with: Literal["savepoint", "checkpoint"] = "savepoint"
+    savepoint_format: Literal["canonical", "native"] = "canonical"
+    on_savepoint_failure: Literal["keep-running", "checkpoint"] = "keep-running"
+    on_failure: Literal["rollback", "hold"] = "rollback"
+    max_age: float | None = None
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One job as its author wants it. ``${conn…}``, ``${var…}`` and ``${env…}`` are still placeholders.
+
+    ``tables`` and ``setup`` are single statements in the order they run; ``statements`` are the INSERTs of the job
+    (one Flink job; several become a statement set). ``properties`` are the effective Flink options of connection,
+    defaults file, job file and operator, under their present names (see :mod:`.options`).
+    """
+
+    name: str
+    statements: tuple[str, ...]
+    tables: tuple[str, ...] = ()
+    setup: tuple[str, ...] = ()
+    jars: tuple[str, ...] = ()
+    target_table: str | None = None
+    description: str = ""
+    mode: Mode = "streaming"
+    enabled: bool = True
+    query_metadata: bool = False
+    properties: Mapping[str, str] = field(default_factory=dict)
+    state: StatePolicy = StatePolicy()
+    health_timeout: float = 300.0
+
+    @cached_property
+    def query_digest(self) -> str:
+        """Changes when what the job computes changes; not for comments, white space or options."""
+        return _digest(self._query())
+
+    @cached_property
+    def digest(self) -> str:
+        """Changes when what runs changes: the query or any effective Flink option."""
+        return _digest([self._query(), sorted(self.properties.items())])
+
+    def _query(self) -> list[Any]:
+        return [
+            [normal_form(statement) for statement in self.statements],
+            [normal_form(statement) for statement in self.tables],
+            [normal_form(statement) for statement in self.setup],
+            list(self.jars),
+            normal_form(self.target_table or ""),
+            self.mode,
+            self.query_metadata,
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """The Spec as plain JSON values, as kept in manifests."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return values | {"properties": dict(self.properties), "state": vars(self.state)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Spec:
+        """The inverse of :meth:`to_json`."""
+        lists = {key: tuple(data[key]) for key in ("statements", "tables", "setup", "jars")}
+        return cls(**{**data, **lists, "state": StatePolicy(**data["state"])})
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, ensure_ascii=False).encode()).hexdigest()

@@ -1,0 +1,88 @@
+"""The arrows between the layers, read from the imports themselves."""
+
+import ast
+import itertools
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "src" / "airflow_provider_flinksql"
+NAME = "airflow_provider_flinksql"
+LONGEST_FILE = 400
+
+GLUE = {"cli", "hooks", "operators", "sensors", "triggers", "plugin"}
+GLUE |= {"links", "provider_info", "compat", "airflow_errors", "killed"}
+ARROWS = {
+    "errors": set(),
+    "model": {"errors"},
+    "clients": {"errors"},
+    "stores": {"errors", "model"},
+    "targets": {"errors", "model", "clients"},
+    "jobsql": {"errors", "model", "yamlsource"},
+    "yamlsource": {"errors"},
+    "jobfile": {"errors", "model", "jobsql", "yamlsource"},
+    "deploy": {"errors", "model", "clients", "stores", "targets", "jobfile"},
+    "local": {"errors"},
+}
+FOREIGN = {
+    "model": {"airflow", "httpx", "sqlalchemy", "obstore", "yaml", "tenacity", "rich", "logging", "random", "time"},
+}
+
+
+def layer(file: Path) -> str:
+    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(file: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return found
+
+
+def ours(file: Path) -> set[str]:
+    return {name.split(".")[1] for name in imports(file) if name.startswith(f"{NAME}.")}
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+ENGINE = [file for file in FILES if layer(file) not in GLUE | {"__init__"}]
+
+
+@pytest.mark.parametrize("file", ENGINE, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_the_engine_imports_only_along_the_arrows(file):
+    allowed = ARROWS[layer(file)] | {layer(file)}
+    assert ours(file) <= allowed
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if layer(f) == "model"], ids=lambda f: f.name)
+def test_the_model_is_pure(file):
+    assert {name.split(".")[0] for name in imports(file)} & FOREIGN["model"] == set()
+
+
+@pytest.mark.parametrize("file", ENGINE, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_only_the_glue_knows_airflow(file):
+    assert not any(name == "airflow" or name.startswith("airflow.") for name in imports(file))
+
+
+def test_clients_and_stores_do_not_know_each_other():
+    touching = itertools.permutations(["clients", "stores", "jobfile"], 2)
+    assert all(other not in ARROWS[one] for one, other in touching)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_no_file_is_too_long_to_read(file):
+    assert len(file.read_text().splitlines()) <= LONGEST_FILE
+
+
+def test_no_broad_except_below_the_glue():
+    broad = [
+        f"{file.name}:{node.lineno}"
+        for file in ENGINE
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ExceptHandler)
+        and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id == "Exception"))
+    ]
+    assert broad == []

@@ -1,0 +1,298 @@
+import logging
+import re
+import time
+
+import httpx
+import pytest
+
+from airflow_provider_flinksql.clients.gateway import LONGEST_PAUSE, Gateway, Session
+from airflow_provider_flinksql.errors import (
+    DeadlineExceeded,
+    Duplicate,
+    InvalidQuery,
+    Misconfigured,
+    SessionGone,
+    StatementFailed,
+    Unreachable,
+)
+from talking import Server
+
+HANDLE = "00000000-0000-0000-0000-000000000001"
+SESSION = f"/v2/sessions/{HANDLE}"
+OPERATION = f"{SESSION}/operations/op"
+POSTED = httpx.Response(200, json={"operationHandle": "op"})
+NOT_READY = httpx.Response(200, json={"resultType": "NOT_READY", "nextResultUri": "/x"})
+CLOSED = httpx.Response(200, json={"status": "CLOSED"})
+OPENED = httpx.Response(200, json={"sessionHandle": HANDLE})
+
+
+def executing(statement="SELECT 1", config=None, redact=str, **options):
+    return lambda io: Session(io, HANDLE, redact).execute(statement, config, **options)
+
+
+def test_the_gateway_says_its_version(speak, recorded):
+    assert speak(lambda io: Gateway(io).info(), Server(recorded["info"])) == recorded.version
+
+
+def test_a_jobmanager_is_not_a_gateway(speak, recorded):
+    with pytest.raises(Misconfigured, match="not as a Flink SQL gateway"):
+        speak(lambda io: Gateway(io).info(), Server(recorded["unknown path"]))
+
+
+def test_a_session_is_opened_with_its_properties_and_closed_even_after_an_error(speak, recorded):
+    server = Server(OPENED, POSTED, recorded["unknown table/result"], CLOSED)
+
+    async def flow(io):
+        async with await Gateway(io).open_session({"a": "b"}) as session:
+            await session.execute("INSERT INTO t SELECT 1")
+
+    with pytest.raises(InvalidQuery):
+        speak(flow, server)
+    assert server.body(0) == {"properties": {"a": "b"}}
+    assert server.lines == [
+        "POST /v2/sessions",
+        f"POST {SESSION}/statements",
+        f"GET {OPERATION}/result/0",
+        f"DELETE {SESSION}",
+    ]
+
+
+@pytest.mark.parametrize("name", ["close unknown session", "unknown path"])
+def test_closing_never_fails(speak, recorded, name, caplog):
+    caplog.set_level(logging.DEBUG)
+    speak(lambda io: Session(io, HANDLE).close(), Server(recorded[name]))
+    assert f"DELETE {SESSION}" in caplog.text
+
+
+def test_closing_a_gateway_that_is_gone_does_not_fail(speak):
+    speak(lambda io: Session(io, HANDLE).close(), Server(httpx.ConnectError("refused")))
+
+
+def test_an_insert_is_answered_with_its_job_in_three_requests(speak, recorded):
+    server = Server(POSTED, NOT_READY, recorded["insert/result"])
+    result = speak(executing("INSERT INTO t SELECT 1", {"pipeline.name": "n"}), server)
+    assert result.rows == ((result.job_id,),)
+    assert len(result.job_id) == 32
+    assert server.lines == [f"POST {SESSION}/statements", f"GET {OPERATION}/result/0", f"GET {OPERATION}/result/0"]
+    assert server.body(0) == {"statement": "INSERT INTO t SELECT 1", "executionConfig": {"pipeline.name": "n"}}
+    assert server.asked[1].url.params["rowFormat"] == "JSON"
+
+
+def test_ddl_takes_two_requests(speak, recorded):
+    server = Server(POSTED, recorded["ddl/result"])
+    result = speak(executing("CREATE TABLE t"), server)
+    assert (result.kind, result.rows, result.job_id) == ("SUCCESS", (("OK",),), None)
+    assert len(server.asked) == 2
+
+
+def test_a_select_is_read_page_by_page_to_its_end_however_many_are_empty(speak, recorded):
+    pages = [recorded["select/result"]]
+    while f"select/result/{len(pages)}" in recorded:
+        pages.append(recorded[f"select/result/{len(pages)}"])
+    server = Server(POSTED, *pages)
+    result = speak(executing(), server)
+    assert result.columns == ("n", "s")
+    assert result.rows == ((1, "a"), (2, None))
+    assert server.lines[1:] == [f"GET {OPERATION}/result/{n}" for n in range(len(server.asked) - 1)]
+
+
+def test_no_jobs_are_an_empty_set(speak, recorded):
+    def jobs(name):
+        server = Server(POSTED, recorded[name], recorded["show jobs, none/result"])
+        return speak(lambda io: Session(io, HANDLE).show_jobs(), server)
+
+    assert jobs("show jobs, none/result") == set()
+    assert recorded["insert/result"].json()["jobID"] in jobs("show jobs/result")
+
+
+def test_pauses_grow_from_a_few_milliseconds_and_stay_short(speak, recorded):
+    naps = []
+    speak(executing(), Server(POSTED, *[NOT_READY] * 40, recorded["ddl/result"]), naps)
+    assert naps[0] <= 0.01
+    assert naps == sorted(naps)
+    assert naps[-1] == LONGEST_PAUSE
+    assert all(nap < sum(naps[:number]) / 3 for number, nap in enumerate(naps) if number > 6)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "place"),
+    [
+        ("unknown table", "Object 'nope' not found", (1, 33)),
+        ("unknown column", "Column 'zzz' not found in any table", (3, 2)),
+        ("unknown function", "No match found for function signature FOO(<NUMERIC>)", (1, 26)),
+        ("parse error", "Incorrect syntax near the keyword 'FOR'.", (1, 15)),
+        ("long parse error", "Incorrect syntax near the keyword 'FOR'.", (1, 10)),
+        ("no position", "Non-query expression encountered in illegal context", None),
+        (
+            "sink types",
+            "Column types of query result and sink for 'default_catalog.default_database.bh' do not match. Cause: "
+            "Incompatible types for sink column 'k' at position N. Query schema: [EXPR$0: CHAR(1) NOT NULL, EXPR$1: "
+            "INT NOT NULL] Sink schema: [k: BIGINT, n: BIGINT]",
+            None,
+        ),
+        ("missing class", "ClassNotFoundException: com.example.Foo", None),
+        ("two statements", "IllegalArgumentException: only single statement supported", None),
+        (
+            "no database",
+            "A database with name [nowhere] does not exist in the catalog: [default_catalog].",
+            None,
+        ),
+    ],
+)
+def test_sql_the_planner_refuses_says_why_and_where(speak, recorded, name, reason, place):
+    with pytest.raises(InvalidQuery) as caught:
+        speak(executing(), Server(POSTED, recorded[f"{name}/result"]))
+    # the position of a column counts from 0 on Flink 1.20 and from 1 on 2.x
+    assert re.sub(r"position \d", "position N", caught.value.reason) == reason
+    assert (caught.value.line, caught.value.column) == (place or (None, None))
+    where = f"line {place[0]}, column {place[1]}: " if place else ""
+    assert str(caught.value) == where + caught.value.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "said"),
+    [
+        ("duplicate", Duplicate, "look what became of it"),
+        ("missing jar", Misconfigured, r"the jar /not/there\.jar is not found"),
+        ("jobmanager down", Unreachable, "no answer from its JobManager: ConnectException: Connection refused"),
+        ("submit, jobmanager down", Unreachable, "no answer from its JobManager"),
+        ("jobmanager unknown host", Unreachable, "UnknownHostException: no.such.host"),
+        (
+            "unknown connector used",
+            InvalidQuery,
+            "Could not find any factory for identifier 'kafkaa'.*blackhole datagen",
+        ),
+        ("unknown option", StatementFailed, "Could not parse value 'many' for key 'parallelism.default'"),
+        ("bad job id", StatementFailed, 'Cannot parse JobID from "xyz"'),
+        ("burn", StatementFailed, "FileNotFoundException: Cannot find checkpoint or savepoint"),
+        ("other operators", StatementFailed, "IllegalStateException: Failed to rollback .*allowNonRestoredState"),
+    ],
+)
+def test_errors_are_told_apart_by_their_text(speak, recorded, name, error, said):
+    with pytest.raises(error, match=said) as caught:
+        speak(executing(), Server(POSTED, recorded[f"{name}/result"]))
+    assert "\n" not in str(caught.value)
+    assert "\tat " not in str(caught.value)
+    assert caught.value.__suppress_context__  # what the server said in full is not chained
+
+
+def test_a_duplicate_is_not_retried_and_keeps_what_flink_said(speak, recorded):
+    server = Server(POSTED, recorded["duplicate/result"])
+    with pytest.raises(Duplicate) as caught:
+        speak(executing(), server)
+    assert not caught.value.retryable
+    assert "has already been submitted" in caught.value.detail
+    assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize("replies", [["unknown session"], ["POSTED", "unknown operation"]])
+def test_a_session_that_is_gone_may_be_replaced(speak, recorded, replies):
+    server = Server(*[POSTED if name == "POSTED" else recorded[name] for name in replies])
+    with pytest.raises(SessionGone) as caught:
+        speak(executing(), server)
+    assert caught.value.retryable
+
+
+def test_a_statement_is_posted_once_whatever_happens(speak):
+    server = Server(httpx.ReadError("connection reset"))
+    with pytest.raises(Unreachable):
+        speak(executing(), server)
+    assert server.lines == [f"POST {SESSION}/statements"]
+
+
+def late_after_two_answers(monkeypatch, server):
+    """The deadline, 5, passes once the statement is posted and was asked for once."""
+    monkeypatch.setattr(time, "monotonic", lambda: 10.0 if len(server.asked) >= 2 else 0.0)
+
+
+def test_a_late_statement_is_cancelled_so_that_it_blocks_nobody(speak, monkeypatch):
+    server = Server(POSTED, NOT_READY, httpx.Response(200, json={"status": "CANCELED"}))
+    late_after_two_answers(monkeypatch, server)
+    with pytest.raises(DeadlineExceeded, match="the INSERT statement did not end within 10 s; it was cancelled"):
+        speak(executing("-- note\nINSERT INTO s3cret", deadline=5.0), server)
+    assert server.lines[-1] == f"POST {OPERATION}/cancel"
+
+
+def test_a_select_that_cannot_be_cancelled_is_closed(speak, recorded, monkeypatch):
+    refused = httpx.Response(500, json={"errors": ["x.y.SqlGatewayException: Failed to convert the Operation Status"]})
+    server = Server(POSTED, NOT_READY, refused, CLOSED)
+    late_after_two_answers(monkeypatch, server)
+    with pytest.raises(DeadlineExceeded, match="it was cancelled"):
+        speak(executing(deadline=5.0), server)
+    assert server.lines[-2:] == [f"POST {OPERATION}/cancel", f"DELETE {OPERATION}/close"]
+
+
+def test_no_second_statement_is_posted_while_the_first_may_still_run(speak):
+    server = Server(POSTED, httpx.ConnectError("refused"))
+
+    async def flow(io):
+        session = Session(io, HANDLE)
+        with pytest.raises(Unreachable):
+            await session.execute("INSERT INTO t SELECT 1")
+        with pytest.raises(SessionGone, match="has not ended") as busy:
+            await session.execute("SELECT 1")
+        assert busy.value.retryable  # in another session
+
+    speak(flow, server)
+    assert server.lines.count(f"POST {SESSION}/statements") == 1
+
+
+def test_after_a_refused_statement_the_session_goes_on(speak, recorded):
+    server = Server(POSTED, recorded["unknown table/result"], POSTED, recorded["ddl/result"])
+
+    async def flow(io):
+        session = Session(io, HANDLE)
+        with pytest.raises(InvalidQuery):
+            await session.execute("INSERT INTO t SELECT 1")
+        return await session.execute("CREATE TABLE t")
+
+    assert speak(flow, server).rows == (("OK",),)
+
+
+def test_explain_gives_the_planners_text(speak, recorded):
+    server = Server(POSTED, recorded["explain/result"], httpx.Response(200, json=_eos()))
+    text = speak(lambda io: Session(io, HANDLE).explain("INSERT INTO t SELECT 1", {"a": "b"}), server)
+    assert text.startswith("== Abstract Syntax Tree ==")
+    assert "== Optimized Execution Plan ==" in text
+    assert server.body(0) == {"statement": "EXPLAIN PLAN FOR\nINSERT INTO t SELECT 1", "executionConfig": {"a": "b"}}
+
+
+def test_explain_counts_positions_from_the_statement_and_not_from_its_own_words(speak, recorded):
+    with pytest.raises(InvalidQuery, match=r"^line 2, column 2: Column 'zzz' not found in any table$"):
+        speak(lambda io: Session(io, HANDLE).explain("x"), Server(POSTED, recorded["unknown column/result"]))
+
+
+@pytest.mark.parametrize("before", ["", "-- all\n", "/* EXECUTE */ "])
+def test_a_statement_set_is_explained_without_execute_which_old_flink_does_not_know(speak, recorded, before):
+    server = Server(POSTED, recorded["explain/result"], httpx.Response(200, json=_eos()))
+    speak(
+        lambda io: Session(io, HANDLE).explain(f"{before}execute STATEMENT SET BEGIN INSERT INTO t SELECT 1; END"),
+        server,
+    )
+    assert server.body(0)["statement"] == f"EXPLAIN PLAN FOR\n{before}STATEMENT SET BEGIN INSERT INTO t SELECT 1; END"
+
+
+def test_no_secret_reaches_messages_or_logs(speak, caplog):
+    caplog.set_level(logging.DEBUG)
+    trace = "org.apache.flink.table.api.ValidationException: Option 'key' = 'hunter2' is odd\n\tat A.b(A.java:1)"
+    server = Server(POSTED, httpx.Response(500, json={"errors": ["Internal server error.", trace]}))
+    statement = "CREATE TABLE t (a INT) WITH ('key' = 'hunter2')"
+    with pytest.raises(InvalidQuery, match=r"'\*\*\*' is odd"):
+        speak(executing(statement, redact=lambda text: text.replace("hunter2", "***")), server)
+    assert "hunter2" not in caplog.text
+    assert "A.java" in caplog.text
+
+
+def test_a_heartbeat_keeps_a_session(speak):
+    server = Server(httpx.Response(200, json={}))
+    speak(lambda io: Session(io, HANDLE).heartbeat(), server)
+    assert server.lines == [f"POST {SESSION}/heartbeat"]
+
+
+def _eos():
+    return {
+        "resultType": "EOS",
+        "isQueryResult": False,
+        "resultKind": "SUCCESS_WITH_CONTENT",
+        "results": {"columns": [{"name": "result"}], "rowFormat": "JSON", "data": []},
+    }

@@ -1,0 +1,151 @@
+"""Flink's options: names, ownership, durations."""
+
+import pytest
+
+from airflow_provider_flinksql.model.options import (
+    canonical,
+    is_harmless,
+    owned,
+    parse_duration,
+    present_name,
+    spelled_for,
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("state.checkpoints.dir", "execution.checkpointing.dir"),
+        ("state.savepoints.dir", "execution.checkpointing.savepoint-dir"),
+        ("state.checkpoints.num-retained", "execution.checkpointing.num-retained"),
+        ("state.backend", "state.backend.type"),
+        ("state.backend.incremental", "execution.checkpointing.incremental"),
+        ("restart-strategy", "restart-strategy.type"),
+        ("execution.checkpointing.unaligned", "execution.checkpointing.unaligned.enabled"),
+        ("state.backend.changelog.enabled", "state.changelog.enabled"),
+        ("dstl.dfs.base-path", "state.changelog.dstl.dfs.base-path"),
+        ("execution.savepoint.path", "execution.state-recovery.path"),
+    ],
+)
+def test_an_old_name_is_the_present_option(old, new):
+    assert present_name(old) == new
+    assert present_name(new) == new
+    assert canonical({old: "x", "parallelism.default": "2"}) == {new: "x", "parallelism.default": "2"}
+
+
+def test_a_name_that_stood_for_two_options_is_left_alone():
+    assert present_name("state.backend.local-recovery") == "state.backend.local-recovery"
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_the_present_name_wins_as_in_flink(turn):
+    both = [("state.checkpoints.dir", "old"), ("execution.checkpointing.dir", "new")]
+    assert canonical(dict(both[::turn])) == {"execution.checkpointing.dir": "new"}
+
+
+def test_a_clusters_own_configuration_has_no_clash():
+    config = {"jobmanager.rpc.address": "a", "rest.address": "b", "rest.port": "8081", "high-availability.type": "NONE"}
+    assert canonical(config) == config
+
+
+@pytest.mark.parametrize(
+    ("version", "name"),
+    [
+        ("1.20.3", "table.exec.async-scalar.buffer-capacity"),
+        ("2.0.1", "table.exec.async-scalar.buffer-capacity"),
+        ("2.3.0", "table.exec.async-scalar.max-concurrent-operations"),
+        ("2.10-SNAPSHOT", "table.exec.async-scalar.max-concurrent-operations"),
+    ],
+)
+def test_an_option_is_spelled_as_the_cluster_understands_it(version, name):
+    properties = {"table.exec.async-scalar.max-concurrent-operations": "7", "execution.checkpointing.dir": "file:///a"}
+    assert spelled_for(properties, version) == {name: "7", "execution.checkpointing.dir": "file:///a"}
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "$internal.pipeline.job-id",
+        "rest.port",
+        "rest.retry.delay",
+        "web.port",
+        "jobmanager.rpc.address",
+        "execution.target",
+        "execution.attached",
+        "execution.runtime-mode",
+        "execution.state-recovery.path",
+        "execution.savepoint.path",
+        "execution.savepoint-restore-mode",
+        "pipeline.name",
+        "pipeline.jars",
+        "pipeline.global-job-parameters",
+        "table.dml-sync",
+        "high-availability",
+        "high-availability.type",
+        "execution.checkpointing.create-subdir",
+        "state.checkpoints.create-subdir",
+    ],
+)
+def test_what_we_own_has_a_reason(key):
+    assert owned(key)
+
+
+@pytest.mark.parametrize(
+    "key", ["pipeline.name-x", "execution.checkpointing.dir", "pipeline.object-reuse", "restart-strategy", "table.x"]
+)
+def test_the_rest_is_the_users(key):
+    assert owned(key) is None
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "restart-strategy",
+        "restart-strategy.type",
+        "restart-strategy.fixed-delay.attempts",
+        "execution.checkpointing.interval",
+        "execution.checkpointing.timeout",
+        "execution.checkpointing.min-pause",
+        "execution.checkpointing.tolerable-failed-checkpoints",
+        "execution.checkpointing.externalized-checkpoint-retention",
+        "execution.checkpointing.num-retained",
+        "state.checkpoints.num-retained",
+    ],
+)
+def test_a_harmless_option_is_known_under_all_its_names(key):
+    assert is_harmless(key)
+
+
+@pytest.mark.parametrize(
+    "key", ["state.backend", "parallelism.default", "execution.checkpointing.dir", "execution.checkpointing.mode"]
+)
+def test_any_other_option_is_not_harmless(key):
+    assert not is_harmless(key)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("10s", 10),
+        ("5 min", 300),
+        (" 5  m ", 300),
+        ("1h", 3600),
+        ("4 hour", 14400),
+        ("2 Days", 172800),
+        ("500 ms", 0.5),
+        ("7 millis", 0.007),
+        ("300", 0.3),
+        ("0", 0),
+        ("9 micros", 9e-6),
+        ("10 µs", 1e-5),
+        ("3 ns", 3e-9),
+    ],
+)
+def test_a_duration_is_read_as_flink_reads_it(text, seconds):
+    assert parse_duration(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "s", "1.5h", "1h 30m", "-5s", "2w", "9 us", "1_0s", "٣s", "9" * 20 + "s"])
+def test_what_flink_refuses_is_no_duration(text):
+    with pytest.raises(ValueError, match="is not a duration; write a whole number and a unit"):
+        parse_duration(text)
