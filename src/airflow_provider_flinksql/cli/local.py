@@ -1,0 +1,65 @@
+"""``flinksql local``: the embedded Flink from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from typing import Any
+
+from airflow_provider_flinksql import local
+
+_NOT_UP = 4
+
+
+def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
+    """Add ``local up | down | status``."""
+    parser = subparsers.add_parser("local", help="the embedded Flink: JobManager, TaskManager and SQL gateway")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="up | down | status")
+    for name, action, purpose in (
+        ("up", _up, "start what does not run yet, and wait until it answers"),
+        ("down", _down, "end all its processes; checkpoints and savepoints stay"),
+        ("status", _status, "say what runs: exit 0 when all of it does, 4 when not"),
+    ):
+        verb = verbs.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
+        verb.add_argument("--json", action="store_true", help="print one JSON document on stdout")
+        verb.set_defaults(func=action)
+        if name == "up":
+            verb.add_argument("--flink", type=_version, default=local.DEFAULT_FLINK, help="default: %(default)s")
+
+
+def _version(text: str) -> str:
+    if not re.fullmatch(r"\d+\.\d+\.\d+", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a Flink version; it looks like {local.DEFAULT_FLINK}")
+    return text
+
+
+def _up(arguments: argparse.Namespace) -> int:
+    _show(local.up(arguments.flink, progress=lambda line: print(line, file=sys.stderr)), arguments.json)
+    return 0
+
+
+def _down(arguments: argparse.Namespace) -> int:
+    local.down()
+    _show(local.status(), arguments.json)
+    return 0
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    found = local.status()
+    _show(found, arguments.json)
+    return 0 if found.up else _NOT_UP
+
+
+def _show(found: local.LocalStatus, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(found.to_json(), indent=2))
+        return
+    if found.flink is None:
+        print(f"down (folder {found.folder})")
+        return
+    dead = [part for part, pid in found.pids.items() if pid is None]
+    print(f"Flink {found.flink} " + (f"is up but for {' and '.join(dead)}: flinksql local up" if dead else "is up"))
+    for name, value in (("JobManager", found.jobmanager), ("SQL gateway", found.gateway), ("folder", found.folder)):
+        print(f"  {name:<12}{value or 'dead'}")

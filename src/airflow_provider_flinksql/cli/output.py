@@ -1,0 +1,95 @@
+"""What people and programs get to see: one document or table on stdout, all else on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+SEVERITY = (1, 3, 4, 2, 0)
+LONGEST_ID = 32
+
+
+def worst(codes: Iterable[int]) -> int:
+    """The exit code of many jobs: an error is worse than a block, a block than something to do."""
+    return min(codes, key=SEVERITY.index, default=0)
+
+
+def document(**content: Any) -> None:
+    """The one document of ``--json``."""
+    print(json.dumps({"version": 1, **content}, indent=2, ensure_ascii=False))
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Columns; drawn by rich on a terminal, plain for pipes and logs."""
+    texts = [["-" if cell is None else str(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        drawn = Table(box=None, pad_edge=False)
+        for title, *cells in zip(head, *texts, strict=True):  # ids and locations are there to be copied
+            drawn.add_column(title, overflow="fold", no_wrap=all(len(cell) <= LONGEST_ID for cell in cells))
+        for row in texts:
+            drawn.add_row(*(Text(cell) for cell in row))
+        Console().print(drawn)
+        return
+    widths = [max(map(len, column)) for column in zip(head, *texts, strict=True)]
+    for row in [list(head), *texts]:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def complain(error: BaseException, name: str | None = None) -> None:
+    """An error or a block, on stderr."""
+    from airflow_provider_flinksql.errors import Blocked
+
+    kind = "blocked" if isinstance(error, Blocked) else "error"
+    print(f"{kind}: {f'{name}: ' if name else ''}{error}", file=sys.stderr)
+
+
+class Progress:
+    """Says on stderr what is being done; silent as long as nothing is. On a terminal the last line is in motion."""
+
+    def __init__(self) -> None:
+        self._spinner: Status | None = None
+        self._last = ""
+
+    def say(self, line: str) -> None:
+        """What is done now."""
+        if not sys.stderr.isatty():
+            print(line, file=sys.stderr, flush=True)
+            return
+        from rich.console import Console
+        from rich.text import Text
+
+        if self._spinner is None:
+            self._spinner = Console(stderr=True).status(Text(line))
+            self._spinner.start()
+        else:
+            self._spinner.console.print(Text(self._last, style="dim"))
+            self._spinner.update(Text(line))
+        self._last = line
+
+    def answer(self, line: str) -> None:
+        """A result, on stdout; rich takes stdout over while something is in motion."""
+        self._rest()
+        print(line, flush=True)
+
+    def _rest(self) -> None:
+        if self._spinner is not None:
+            from rich.text import Text
+
+            self._spinner.stop()
+            self._spinner.console.print(Text(self._last, style="dim"))
+            self._spinner = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._rest()

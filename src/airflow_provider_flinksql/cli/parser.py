@@ -1,0 +1,138 @@
+"""What can be said on the command line. Imports nothing that only some commands need."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NoReturn
+
+from airflow_provider_flinksql.cli import USAGE
+from airflow_provider_flinksql.cli import local as local_commands
+
+Func = Callable[[argparse.Namespace], int]
+
+
+class Parser(argparse.ArgumentParser):
+    """An argparse parser whose usage errors exit 64: 2 is what ``plan`` says when there is something to do."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        """Say it and exit."""
+        self.print_usage(_stderr())
+        self.exit(USAGE, f"{self.prog}: {message}\n")
+
+
+def _stderr() -> Any:
+    import sys
+
+    return sys.stderr
+
+
+def make_parser() -> Parser:
+    """The whole command line."""
+    parser = Parser(prog="flinksql", description="Flink SQL as declared jobs: plan, deploy, look after.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
+    _add_plan(commands)
+    _add_deploy(commands)
+    _add_running(commands)
+    local_commands.add_parser(commands)
+    return parser
+
+
+def _add_plan(commands: Any) -> None:
+    plan = _command(
+        commands, "plan", "jobs", "say what a deploy would do; exit 0 nothing, 2 something, 3 blocked, 1 error"
+    )
+    _add_paths(plan)
+    _add_consents(plan)
+
+
+def _add_deploy(commands: Any) -> None:
+    deploy = _command(commands, "deploy", "jobs", "make jobs be as their files say; exit 0 done, 3 blocked, 1 error")
+    _add_paths(deploy)
+    _add_consents(deploy)
+
+
+def _add_running(commands: Any) -> None:
+    status = _command(
+        commands, "status", "running", "how the jobs are; exit 0 all well, 4 not, 1 unknown name or no answer"
+    )
+    status.add_argument("names", nargs="*", metavar="NAME", help="a job; all jobs of the store when none is named")
+    history = _command(commands, "history", "running", "every attempt of a job, ended ones too")
+    history.add_argument("name", metavar="NAME")
+    stop = _command(commands, "stop", "running", "end jobs with a savepoint; the next deploy restores it")
+    stop.add_argument("names", nargs="+", metavar="NAME")
+    how = stop.add_mutually_exclusive_group()
+    how.add_argument(
+        "--drain",
+        dest="stop",
+        action="store_const",
+        const="drain",
+        help="fire all timers and end all windows first; a later start from that savepoint needs --restore-from",
+    )
+    how.add_argument(
+        "--cancel",
+        dest="stop",
+        action="store_const",
+        const="cancel",
+        help="no savepoint: for jobs that cannot take one; a retained checkpoint is restored later, if there is one",
+    )
+
+
+def _command(commands: Any, name: str, module: str, purpose: str) -> Parser:
+    """A command whose code is ``name`` in ``cli.<module>``, imported when it runs."""
+
+    def func(arguments: argparse.Namespace) -> int:
+        code: int = getattr(import_module(f"airflow_provider_flinksql.cli.{module}"), name)(arguments)
+        return code
+
+    parser: Parser = commands.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
+    parser.set_defaults(func=func, usage_error=parser.error)
+    parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
+    place = parser.add_argument_group("where (default: the embedded Flink, if it is up)")
+    place.add_argument("--conn", metavar="ID", help="an Airflow connection; only this needs Airflow")
+    place.add_argument("--gateway", metavar="URL", help="the SQL gateway (FLINKSQL_GATEWAY)")
+    place.add_argument("--jobmanager", metavar="URL", help="the JobManager's REST address (FLINKSQL_JOBMANAGER)")
+    place.add_argument(
+        "--store",
+        metavar="URL",
+        help="where manifests are kept, e.g. sqlite:////abs/file.db (FLINKSQL_STORE; default: a SQLite file of yours)",
+    )
+    return parser
+
+
+def _add_paths(parser: Parser) -> None:
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a job file, or a folder of them")
+    parser.add_argument(
+        "--defaults", type=Path, metavar="FILE", help="the defaults file (default: job-template.yaml beside the job)"
+    )
+    parser.add_argument(
+        "--param", type=_pair, action="append", default=[], metavar="K=V", help="fills ${param.K}; may be repeated"
+    )
+    parser.add_argument("--run", metavar="KEY", help="which run of a batch job (default: the file's digest)")
+
+
+def _add_consents(parser: Parser) -> None:
+    group = parser.add_argument_group("consents: for this one time, recorded")
+    group.add_argument("--adopt", action="store_true", help="take over the live job of that name as it is")
+    group.add_argument(
+        "--restore-from", metavar="LOCATION|none", help="start from this savepoint or checkpoint; none: start empty"
+    )
+    group.add_argument(
+        "--accept",
+        action="append",
+        default=[],
+        choices=["cluster-gone"],
+        help="cluster-gone: let go of a job on a cluster that is gone for good",
+    )
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form key=value")
+    return key, value

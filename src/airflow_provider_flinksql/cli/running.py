@@ -1,0 +1,180 @@
+"""``flinksql status``, ``history`` and ``stop``: jobs on record, without their files."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from airflow_provider_flinksql.cli import output
+from airflow_provider_flinksql.cli.entry import Entry, done, done_line, refused
+from airflow_provider_flinksql.cli.owner import policy_of
+from airflow_provider_flinksql.cli.place import Site, find_cluster, find_store, opened
+from airflow_provider_flinksql.clients.http import run_sync
+from airflow_provider_flinksql.deploy.reconcile import Deployed
+from airflow_provider_flinksql.deploy.status import JobStatus, iso, needs_a_look
+from airflow_provider_flinksql.deploy.status import status as status_of
+from airflow_provider_flinksql.errors import FlinkSqlError, Misconfigured
+from airflow_provider_flinksql.jobfile import JobFile
+from airflow_provider_flinksql.model.manifest import Attempt, Manifest
+from airflow_provider_flinksql.stores import Store, Stored
+from airflow_provider_flinksql.targets.connect import connect
+from airflow_provider_flinksql.targets.session import SessionTarget
+
+NOT_HEALTHY = 4
+
+
+class UnknownJob(Misconfigured):
+    """A name that no manifest of the store has."""
+
+
+def status(arguments: argparse.Namespace) -> int:
+    """How the jobs are."""
+    store = find_store(arguments, lambda: find_cluster(arguments))
+    try:
+        chosen, unknown = _chosen(store, arguments.names)
+    except FlinkSqlError as error:
+        return _no_store(arguments, error, jobs=[])
+    found = _looked_at(arguments, chosen)
+    if arguments.json:
+        missing = [{"name": name, "state": None, "healthy": False, "error": _said(why)} for name, why in unknown]
+        output.document(jobs=[{**one.to_json(), "error": None} for one in found] + missing)
+    elif found:
+        rows = [(s.name, s.state, "yes" if s.healthy else "no", iso(s.since), s.job_id, s.reason) for s in found]
+        output.table(("JOB", "STATE", "HEALTHY", "SINCE", "JOB ID", "WHY"), rows)
+    elif not unknown:
+        print(f"No jobs on record in {store.name}.")
+    for _, why in unknown:
+        output.complain(why)
+    codes = [1 if not one.answered else 0 if one.healthy else NOT_HEALTHY for one in found]
+    return output.worst([*codes, *(1 for _ in unknown)])
+
+
+def history(arguments: argparse.Namespace) -> int:
+    """Every attempt of a job."""
+    store = find_store(arguments, lambda: find_cluster(arguments))
+    try:
+        manifest = store.get(arguments.name).manifest
+        if manifest is None:
+            raise _unknown(store, arguments.name)
+        ended = store.history(arguments.name)
+    except FlinkSqlError as error:
+        return _no_store(arguments, error, name=arguments.name, attempts=[])
+    head = [attempt for attempt in (manifest.current, manifest.pending) if attempt]
+    numbered = {attempt.number: attempt for attempt in [*ended, *head]}
+    attempts = [_attempt(numbered[number]) for number in sorted(numbered)]
+    if arguments.json:
+        output.document(name=arguments.name, attempts=attempts)
+    else:
+        columns = ("number", "state", "started", "ended", "job_id", "by", "restored_from", "reason")
+        rows = [[attempt[column] for column in columns] for attempt in attempts]
+        output.table([column.replace("_", " ").upper() for column in columns], rows)
+    return 0
+
+
+def stop(arguments: argparse.Namespace) -> int:
+    """End jobs; the recorded Spec says how, so no job file is needed."""
+    entries: list[Entry] = []
+    try:
+        store = find_store(arguments, lambda: find_cluster(arguments))
+        chosen, unknown = _chosen(store, arguments.names)
+        for name, error in unknown:
+            output.complain(error)
+            entries.append(refused(None, name, error))
+        if chosen:
+            with opened(find_cluster(arguments), store) as site:
+                entries += [_stop(arguments, stored.manifest, site) for stored in chosen.values() if stored.manifest]
+    except FlinkSqlError as error:
+        output.complain(error)
+        told = {entry.name for entry in entries}
+        entries += [refused(None, name, error) for name in arguments.names if name not in told]
+    if arguments.json:
+        output.document(jobs=[entry.to_json() for entry in entries])
+    return output.worst({"blocked": 3, "error": 1}.get(entry.action, 0) for entry in entries)
+
+
+def _stop(arguments: argparse.Namespace, manifest: Manifest, site: Site) -> Entry:
+    recorded = manifest.pending or manifest.current
+    if recorded is None:
+        if not arguments.json:
+            site.progress.answer(f"{manifest.name}: nothing to do: it does not run")
+        return Entry(None, manifest.name, "none", "none", "it does not run")
+    flow = site.flow(JobFile(recorded.spec, None, {}))
+    kind = arguments.stop or ("savepoint" if recorded.spec.mode == "streaming" else "cancel")
+    try:
+        finished = flow.run(policy_of(manifest, stop=kind))
+    except FlinkSqlError as error:
+        output.complain(error, manifest.name)
+        return refused(None, manifest.name, error, recorded.spec, manifest)
+    assert isinstance(finished, Deployed)  # no limit was set after which to wait elsewhere
+    got = flow.result(finished)
+    entry = done(None, finished.begun, got)
+    if not arguments.json:
+        site.progress.answer(done_line(entry, finished.begun, got, finished.manifest))
+    return entry
+
+
+def _chosen(store: Store, names: list[str]) -> tuple[dict[str, Stored], list[tuple[str, FlinkSqlError]]]:
+    """What is on record under these names, batch runs under the name of their job, too; and the names without any."""
+    heads = store.heads()
+    if not names:
+        return dict(sorted(heads.items())), []
+    chosen: dict[str, Stored] = {}
+    unknown: list[tuple[str, FlinkSqlError]] = []
+    for name in names:
+        found = {key: heads[key] for key in sorted(heads) if key == name or key.startswith(f"{name}@")}
+        chosen |= found
+        if not found:
+            unknown.append((name, _unknown(store, name)))
+    return chosen, unknown
+
+
+def _unknown(store: Store, name: str) -> UnknownJob:
+    return UnknownJob(f"No job named {name} is on record in {store.name}.")
+
+
+def _looked_at(arguments: argparse.Namespace, chosen: dict[str, Stored]) -> list[JobStatus]:
+    """One look at the cluster for all, and a closer one for each that may run."""
+    manifests = [stored.manifest for stored in chosen.values() if stored.manifest]
+    if not any(map(needs_a_look, manifests)):
+        return [status_of(manifest, None) for manifest in manifests]
+    try:
+        place = find_cluster(arguments)
+        with connect(place.settings, place.resolve) as (target, _):
+            return _closely(target, manifests)
+    except FlinkSqlError as error:
+        output.complain(error)
+        return [status_of(manifest, None, str(error)) for manifest in manifests]
+
+
+def _closely(target: SessionTarget, manifests: list[Manifest]) -> list[JobStatus]:
+    found: list[JobStatus] = []
+    for manifest in manifests:
+        seen = None
+        if needs_a_look(manifest):
+            seen = run_sync(target.look(manifest.name, manifest, reuse=True, closely=True))
+        found.append(status_of(manifest, seen))
+    return found
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "job_id": attempt.job_id,
+        "state": attempt.state,
+        "started": iso(attempt.sent_at or attempt.claimed_at),
+        "ended": iso(attempt.ended_at),
+        "reason": attempt.reason,
+        "restored_from": attempt.pinned.location if attempt.pinned else None,
+        "by": attempt.by or attempt.owner,
+    }
+
+
+def _no_store(arguments: argparse.Namespace, error: FlinkSqlError, **content: Any) -> int:
+    output.complain(error)
+    if arguments.json:
+        output.document(**content, error=_said(error))
+    return 1
+
+
+def _said(error: FlinkSqlError) -> dict[str, str]:
+    return {"type": type(error).__name__, "message": str(error)}

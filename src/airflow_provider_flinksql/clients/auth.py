@@ -1,0 +1,55 @@
+"""How we prove to a server who we are."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from airflow_provider_flinksql.errors import Misconfigured
+
+Kind = Literal["none", "basic", "bearer", "mtls"]
+_NEEDS: dict[Kind, tuple[str, ...]] = {
+    "none": (),
+    "basic": ("login", "password"),
+    "bearer": ("token",),
+    "mtls": ("cert", "key"),
+}
+
+
+@dataclass(frozen=True)
+class Auth:
+    """Credentials for one server. ``cert`` and ``key`` are paths to PEM files. Printing it shows no secret."""
+
+    kind: Kind = "none"
+    login: str = ""
+    password: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+    cert: str = ""
+    key: str = ""
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Auth:
+        """Reads ``auth`` and what that kind needs; anything else in ``settings`` is not ours to judge."""
+        asked = str(settings.get("auth") or "none").lower()
+        kind = next((kind for kind in _NEEDS if kind == asked), None)
+        if kind is None:
+            raise Misconfigured(f"auth: {asked!r} is not known; it may be {', '.join(_NEEDS)}")
+        given = {name: str(settings[name]) for name in _NEEDS[kind] if settings.get(name)}
+        if missing := [name for name in _NEEDS[kind] if name not in given]:
+            raise Misconfigured(f"auth: {kind} needs {' and '.join(missing)}")
+        if not (given.get("token", "").isascii() and given.get("token", "").isprintable()):
+            raise Misconfigured("auth: the token holds a line break or another character that cannot be sent")
+        return cls(kind=kind, **given)
+
+    def headers(self) -> dict[str, str]:
+        """The headers to send with each request."""
+        match self.kind:
+            case "basic":
+                pair = base64.b64encode(f"{self.login}:{self.password}".encode()).decode()
+                return {"Authorization": f"Basic {pair}"}
+            case "bearer":
+                return {"Authorization": f"Bearer {self.token}"}
+            case _:
+                return {}

@@ -1,0 +1,269 @@
+"""The SQL Gateway: sessions, statements and what their errors mean.
+
+Manners, since a busy session blocks one of the gateway's few threads: one session per deploy, never a second statement
+before the first has ended, always closed. What concerns one job goes into ``config`` of its statement, never into SET.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from airflow_provider_flinksql.clients.answers import reading
+from airflow_provider_flinksql.clients.causes import cause, causes, position
+from airflow_provider_flinksql.clients.http import IO, request
+from airflow_provider_flinksql.errors import (
+    DeadlineExceeded,
+    Duplicate,
+    FlinkSqlError,
+    InvalidQuery,
+    Misconfigured,
+    Refused,
+    ServiceError,
+    SessionGone,
+    StatementFailed,
+    Unreachable,
+)
+
+log = logging.getLogger(__name__)
+
+SERVER = "Flink SQL gateway"
+API = "/v2"  # the oldest that answers in JSON rows; 1.20 and 2.x both speak it
+FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.005, 0.2, 1.25  # adds about a tenth to what a statement takes
+CLEAN_UP_TIMEOUT = 5.0
+
+ResultKind = Literal["SUCCESS", "SUCCESS_WITH_CONTENT"]
+
+_DUPLICATE = re.compile(r"Duplicate(Application|Job)SubmissionException")
+_GONE = re.compile(r"Session '[^']*' does not exist|Can not find the submitted operation")
+_NO_JAR = re.compile(r"jar (?:or artifact )?resource \[(.*?)\] not found")
+_PLANNER = re.compile(r"SqlValidator|SqlParse|^Parse|Calcite|^Validation|^Catalog|(Database|Table)(Not|Already)Exist")
+_JOBMANAGER_SAID = re.compile(r"JobInitialization|JobExecution|JobMaster")
+_NO_WORD_FROM_JOBMANAGER = re.compile(r"Number of retries has been exhausted|Couldn't retrieve standalone cluster")
+_EXECUTE_SET = re.compile(r"\A((?:\s|--[^\n]*\n|/\*.*?\*/)*)EXECUTE\s+(?=STATEMENT\s+SET\b)", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a statement answered. ``job_id`` is set when it started a job; that job's fate is not known here.
+
+    Rows are JSON values: a DECIMAL has lost its scale.
+    """
+
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[Any, ...], ...] = ()
+    job_id: str | None = None
+    kind: ResultKind = "SUCCESS"
+
+
+@dataclass
+class _Pages:
+    """The result of one statement, page by page."""
+
+    columns: tuple[str, ...] = ()
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+    job_id: str | None = None
+    kind: ResultKind = "SUCCESS"
+    token: int = 0
+    ended: bool = False
+
+    def add(self, page: Mapping[str, Any]) -> bool:
+        """Takes one answer in; whether it brought rows. Many pages are empty: only EOS is the end."""
+        if page["resultType"] == "NOT_READY":
+            return False
+        results = page["results"]
+        self.columns = tuple(column["name"] for column in results["columns"])
+        self.rows += [tuple(row["fields"]) for row in results["data"]]
+        self.job_id, self.kind = page.get("jobID") or self.job_id, page["resultKind"]
+        self.token += 1
+        # DDL and the id of a job come in one page; asking for the end as well would be one more request
+        in_one = self.kind == "SUCCESS" or (self.job_id is not None and not page["isQueryResult"])
+        self.ended = in_one or page["resultType"] == "EOS"
+        return bool(results["data"])
+
+
+class Gateway:
+    """One SQL gateway."""
+
+    def __init__(self, io: IO, deadline: float | None = None) -> None:
+        self._io = io
+        self._deadline = deadline
+
+    async def info(self) -> str:
+        """The Flink version of the gateway."""
+        body = await request(self._io, "GET", f"{API}/info", server=SERVER, deadline=self._deadline)
+        with reading(SERVER, "GET /info"):
+            return str(body["version"])
+
+    async def open_session(
+        self,
+        properties: Mapping[str, str] | None = None,
+        redact: Callable[[str], str] = str,
+        deadline: float | None = None,
+    ) -> Session:
+        """A fresh session: ``async with await gateway.open_session() as session``, or :meth:`Session.close` it.
+
+        Its properties hold for each of its statements. A session whose answer was lost times out by itself.
+        """
+        body = {"properties": dict(properties or {})}
+        answer = await request(
+            self._io,
+            "POST",
+            f"{API}/sessions",
+            json=body,
+            server=SERVER,
+            retries=True,
+            deadline=self._deadline if deadline is None else deadline,
+            redact=redact,
+        )
+        with reading(SERVER, "POST /sessions"):
+            return Session(self._io, answer["sessionHandle"], redact, self._deadline)
+
+
+class Session:
+    """A session of the gateway, one statement at a time.
+
+    ``redact`` takes secrets out of whatever the gateway says before it reaches a message or a log; statements
+    themselves are never shown.
+    """
+
+    def __init__(self, io: IO, handle: str, redact: Callable[[str], str] = str, deadline: float | None = None) -> None:
+        self._io = io
+        self._path = f"{API}/sessions/{handle}"
+        self._redact = redact
+        self._deadline = deadline
+        self._running = False  # a statement whose end was not seen
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def execute(
+        self, statement: str, config: Mapping[str, str] | None = None, *, deadline: float | None = None
+    ) -> Result:
+        """Runs one statement and waits for its whole result; an INSERT is answered with the id of its job.
+
+        :param config: Flink options for this statement alone
+        :param deadline: on ``time.monotonic()``; when it passes, the statement is cancelled
+        :raises SessionGone: also when an earlier statement of this session has not ended
+        :raises Duplicate: a job of this id was submitted before
+        """
+        if self._running:
+            raise SessionGone(
+                f"{SERVER}: an earlier statement of this session has not ended; open a new session", status=409
+            )
+        deadline = self._deadline if deadline is None else deadline
+        body = {"statement": statement, "executionConfig": dict(config or {})}
+        self._running = True
+        answer = await self._ask("POST", "/statements", json=body, deadline=deadline)
+        with reading(SERVER, "POST …/statements"):
+            operation = f"/operations/{answer['operationHandle']}"
+        pages = await self._fetch(operation, deadline, statement)
+        self._running = False
+        return Result(pages.columns, tuple(pages.rows), pages.job_id, pages.kind)
+
+    async def explain(
+        self, statement: str, config: Mapping[str, str] | None = None, *, deadline: float | None = None
+    ) -> str:
+        """The planner's text for an INSERT, SELECT or statement set; nothing is started."""
+        # Flink 1.20 does not know EXPLAIN PLAN FOR EXECUTE STATEMENT SET; the line break keeps positions countable
+        explained = "EXPLAIN PLAN FOR\n" + _EXECUTE_SET.sub(r"\1", statement)
+        try:
+            result = await self.execute(explained, config, deadline=deadline)
+        except InvalidQuery as error:
+            raise InvalidQuery(error.reason, error.line - 1 if error.line else None, error.column) from None
+        with reading(SERVER, "EXPLAIN"):
+            return str(result.rows[0][0])
+
+    async def show_jobs(self) -> set[str]:
+        """The ids of all jobs on the cluster this gateway submits to."""
+        return {str(row[0]) for row in (await self.execute("SHOW JOBS")).rows}
+
+    async def heartbeat(self) -> None:
+        """Keeps an idle session; the gateway drops one after 10 minutes without."""
+        await self._ask("POST", "/heartbeat", json={}, retries=True)
+
+    async def close(self) -> None:
+        """Lets go of the session and of a statement still running in it; a job it started goes on. Never fails."""
+        await self._clean_up("DELETE", "")
+
+    async def _fetch(self, operation: str, deadline: float | None, statement: str) -> _Pages:
+        pages, pause, started = _Pages(), FIRST_PAUSE, time.monotonic()
+        patience = None if deadline is None else deadline + CLEAN_UP_TIMEOUT  # the look at the deadline below is first
+        while True:
+            path = f"{operation}/result/{pages.token}"
+            page = await self._ask("GET", path, params={"rowFormat": "JSON"}, deadline=patience)
+            with reading(SERVER, "GET …/result"):
+                news = pages.add(page)
+            if pages.ended:
+                return pages
+            if deadline is not None and time.monotonic() >= deadline:
+                raise await self._too_late(operation, statement, time.monotonic() - started)
+            if not news:
+                await self._io.sleep(pause)
+                pause = min(pause * GROWTH, LONGEST_PAUSE)
+
+    async def _too_late(self, operation: str, statement: str, seconds: float) -> DeadlineExceeded:
+        # an operation left running would hold the session, and the next statement a thread of the gateway
+        self._running = not (
+            await self._clean_up("POST", f"{operation}/cancel")  # refused for a SELECT whose rows have begun:
+            or await self._clean_up("DELETE", f"{operation}/close")  # this ends it, and its job
+        )
+        return DeadlineExceeded(
+            f"{SERVER}: the {_verb(statement)} did not end within {seconds:.0f} s; "
+            f"it was {'not ' if self._running else ''}cancelled. Check that the JobManager and the sources answer."
+        )
+
+    async def _clean_up(self, method: str, path: str) -> bool:
+        try:
+            await self._ask(method, path, timeout=CLEAN_UP_TIMEOUT)
+        except (ServiceError, StatementFailed, Misconfigured, InvalidQuery) as error:
+            log.debug("%s: %s %s: %s", SERVER, method, self._path + path, error)
+            return False
+        return True
+
+    async def _ask(self, method: str, path: str, **content: Any) -> Any:
+        try:
+            return await request(self._io, method, self._path + path, server=SERVER, redact=self._redact, **content)
+        except Refused as refused:
+            if refused.status != 500:
+                raise
+            self._running = False  # the gateway answers so only when the statement has ended
+            raise _classified(refused) from None
+
+
+def _classified(refused: Refused) -> FlinkSqlError:
+    """The gateway answers 500 to everything from a missing table to a missing session: only the text tells."""
+    trace, status = refused.detail, refused.status
+    chain, last = causes(trace), cause(trace)
+    kinds = " ".join(one.kind for one in chain)
+    if _DUPLICATE.search(trace):
+        return Duplicate("a job with this id was submitted before; look what became of it", status, trace)
+    if _GONE.search(trace):
+        return SessionGone(f"{SERVER}: {last.message}. It restarted, or the session was idle too long.", status, trace)
+    if jar := _NO_JAR.search(trace):
+        return Misconfigured(f"{SERVER}: the jar {jar[1]} is not found. Its path is read on the gateway's machine.")
+    if not _JOBMANAGER_SAID.search(kinds) and (_NO_WORD_FROM_JOBMANAGER.search(trace) or "TimeoutException" in kinds):
+        return Unreachable(
+            f"{SERVER} got no answer from its JobManager: {last}. "
+            "Check that the JobManager runs, and rest.address and rest.port in the gateway's configuration."
+        )
+    planner = any(_PLANNER.search(one.kind) for one in chain) or "only single statement supported" in trace
+    planner = planner or last.kind == "TableException"  # further out it wraps whatever went wrong
+    if planner and "JobSubmissionException" not in kinds and not _JOBMANAGER_SAID.search(kinds):
+        reason = last.message if _PLANNER.search(last.kind) else str(last)
+        return InvalidQuery(reason, *(position(trace) or ()))
+    return StatementFailed(f"{SERVER}: {last}")
+
+
+def _verb(statement: str) -> str:
+    """What kind of statement it is, and not a letter more: the rest may hold secrets."""
+    words = re.sub(r"--[^\n]*|/\*.*?\*/", " ", statement, flags=re.DOTALL).split()
+    verb = words[0].upper() if words and words[0].isalpha() else ""
+    return f"{verb} statement".lstrip()

@@ -1,0 +1,342 @@
+"""The loop that makes a job be what its Spec says, whatever died on the way."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TypeGuard
+
+from airflow_provider_flinksql.clients.http import IO
+from airflow_provider_flinksql.deploy.perform import perform
+from airflow_provider_flinksql.errors import (
+    Busy,
+    Conflict,
+    DeadlineExceeded,
+    Duplicate,
+    FlinkSqlError,
+    JobFailed,
+    SavepointFailed,
+)
+from airflow_provider_flinksql.model import steps as do
+from airflow_provider_flinksql.model.after import after
+from airflow_provider_flinksql.model.change import Verdict
+from airflow_provider_flinksql.model.manifest import Attempt, Manifest
+from airflow_provider_flinksql.model.plan import Action, Plan, next_step, plan
+from airflow_provider_flinksql.model.policy import Policy
+from airflow_provider_flinksql.model.seen import Seen
+from airflow_provider_flinksql.model.spec import Spec
+from airflow_provider_flinksql.model.text import describe, warnings
+from airflow_provider_flinksql.stores import Store, Stored
+from airflow_provider_flinksql.targets import Target
+
+log = logging.getLogger(__name__)
+
+ACTING = (do.RequestStop, do.AwaitEnd, do.Cancel, do.Burn, do.Submit, do.RequestProof)
+WRITTEN_FIRST = (do.RequestStop, do.Submit, do.RequestProof)  # not Burn: what it writes is that the id is used up
+IDLE = (*do.WAITS, do.AwaitGone)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds. ``outage``: how long an unreachable server is tried again once the deploy is under way.
+
+    ``total`` bounds the deploy, ``transition`` the wait for a job on its way to another state. ``inline`` is how long a
+    wait that may defer is spent here first, ``None`` for ever.
+    """
+
+    outage: float = 120.0
+    transition: float = 600.0
+    total: float = 3600.0
+    inline: float | None = None
+
+
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """The job is as its Spec says. ``begun`` is the plan that the deploy began with."""
+
+    manifest: Manifest | None
+    begun: Plan
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What the part of a deploy that waited leaves to the part that goes on; plain values, so that it can be kept.
+
+    ``action``, ``verdict``, ``reason`` and ``restored_from`` are of the plan that it began with, ``began`` the numbers
+    of the attempts that it began. ``spent`` are its seconds so far, ``waited`` those for attempt ``number``.
+    """
+
+    action: Action
+    verdict: Verdict
+    reason: str
+    restored_from: str | None
+    began: tuple[int, ...]
+    number: int
+    spent: float
+    waited: float
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that the deploy began with, without its steps."""
+        return Plan(self.action, self.verdict, self.reason, (), self.restored_from)
+
+    def later(self, seconds: float) -> Earlier:
+        """The same when so much more time has passed."""
+        return replace(self, began=tuple(self.began), spent=self.spent + seconds, waited=self.waited + seconds)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Nothing is down and nothing is left to do but wait for ``step``; the caller may defer and come again.
+
+    ``earlier`` is what it must bring then.
+    """
+
+    manifest: Manifest
+    begun: Plan
+    step: do.Wait
+    earlier: Earlier
+
+
+@dataclass
+class Deploy:
+    """One deploy of one job: at most one attempt and one stop are begun in its life.
+
+    ``say`` gets one line per step for people, ``planned`` the plan that it begins with; ``clock`` is monotonic and only
+    measures this deploy's own waits. ``earlier`` is the part of it that ended in :class:`Waiting`.
+    """
+
+    target: Target
+    store: Store
+    io: IO
+    clock: Callable[[], float]
+    say: Callable[[str], None] = log.info
+    limits: Limits = DEFAULT_LIMITS
+    planned: Callable[[Plan], None] = lambda _: None
+    earlier: Earlier | None = None
+    began: set[int] = field(default_factory=set)
+    _waiting: tuple[do.Wait | do.AwaitGone, float] | None = None
+    _started: float = 0.0
+    _trouble: float | None = None
+    _said: str = ""
+
+    def __post_init__(self) -> None:
+        self._started = self.clock()
+        if self.earlier:
+            self.began.update(self.earlier.began)
+            self._waiting = (do.AwaitRunning(self.earlier.number), self._started - self.earlier.waited)
+
+    async def plan(
+        self, spec: Spec, policy: Policy, stored: Stored | None = None, *, reuse: bool = False, check: bool = True
+    ) -> Plan:
+        """What a deploy would do now; ``check`` also tries what would be (re)started. Leaves no trace."""
+        stored = stored or self.store.get(spec.name)
+        seen = await self._look(spec, stored, None, reuse=reuse)
+        made = plan(spec, stored.manifest, seen, policy)
+        if check and any(isinstance(step, do.Check) for step in made.steps):
+            await self.check(spec)
+        return made
+
+    async def check(self, spec: Spec) -> None:
+        """Try everything that can fail before anything is touched."""
+        try:
+            await self.target.check(spec)
+        finally:
+            await self.target.release()
+
+    async def run(self, spec: Spec, policy: Policy) -> Deployed | Waiting:
+        """Bring the job to what the Spec says. Raises what the plan, a server or the job itself has against it."""
+        try:
+            return await self._run(spec, policy)
+        finally:
+            await self.target.release()
+
+    async def _run(self, spec: Spec, policy: Policy) -> Deployed | Waiting:
+        begun: Plan | None = None
+        stored: Stored | None = self.store.get(spec.name)
+        prepared: str | None = None
+        under_way = self.earlier is not None  # until then nothing was touched, and whoever waits is better told at once
+        seen: Seen | None = None
+        while True:
+            try:
+                stored = stored or self.store.get(spec.name)
+                if seen is None:
+                    seen = await self._look(spec, stored, prepared)
+                begun = begun or self._begin(spec, stored.manifest, seen, policy)
+                found = next_step(spec, stored.manifest, seen, policy)
+                if found is None:
+                    return Deployed(stored.manifest, begun)
+                step, why = found.step, found.why
+                if isinstance(step, do.Check):
+                    await self.target.check(spec)
+                    prepared = spec.digest
+                    seen = replace(seen, prepared=prepared)
+                    continue
+                under_way = True
+                if isinstance(step, IDLE):
+                    if stored.manifest and self._may_defer(step):
+                        return Waiting(stored.manifest, begun, step, self._so_far(begun, step))
+                    await self._idle(step, why, stored.manifest)
+                    stored = seen = None
+                    continue
+                self._describe(step, why, stored.manifest)
+                stored = await self._do(step, spec, stored, seen, policy)
+                if isinstance(step, ACTING):
+                    seen = None
+            except Conflict:
+                stored = seen = None
+            except Busy as busy:
+                await self._pause(busy, 1.0)
+                stored = seen = None
+            except FlinkSqlError as error:
+                if not error.retryable or isinstance(error, SavepointFailed | DeadlineExceeded) or not under_way:
+                    raise
+                await self._pause(error, 2.0)
+                stored = seen = None
+
+    async def _do(self, step: do.Step, spec: Spec, stored: Stored, seen: Seen, policy: Policy) -> Stored:
+        """Do one step; what acts is written down before it is sent."""
+        outcome = None
+        now = replace(seen, now=self.store.get(spec.name).now) if isinstance(step, do.Submit) else seen
+        if isinstance(step, WRITTEN_FIRST):
+            stored = self._put(stored, after(step, spec, stored.manifest, now, policy))
+        if isinstance(step, do.Submit | do.Claim):
+            self.began.add(step.number)
+        if isinstance(step, do.Submit):
+            self._waiting = None  # what was waited for another job does not count for this one
+            return await self._submit(step, spec, stored, seen, policy)
+        if isinstance(step, ACTING) and stored.manifest:
+            outcome = await perform(step, self.target, stored.manifest, seen, self.io, self.clock)
+        if not isinstance(step, WRITTEN_FIRST):
+            stored = self._put(stored, after(step, spec, stored.manifest, seen, policy, outcome))
+        self._raise_if_over(step, stored)
+        return stored
+
+    async def _submit(self, step: do.Submit, spec: Spec, stored: Stored, seen: Seen, policy: Policy) -> Stored:
+        """A Duplicate proves that some submit arrived: a listed job tells of itself, one that is not listed ended."""
+        if stored.manifest is None:
+            raise AssertionError("unreachable: a submit is written down first")
+        try:
+            await perform(step, self.target, stored.manifest, seen, self.io, self.clock)
+        except Duplicate:
+            seen = await self._look(spec, stored, None)
+            if any(job.attempt == step.number for job in seen.jobs):
+                return stored
+        if seen.traits.job_id == "theirs":
+            return stored  # only a look tells the id
+        return self._put(stored, after(do.Landed(step.number), spec, stored.manifest, seen, policy))
+
+    def _put(self, stored: Stored, manifest: Manifest) -> Stored:
+        if manifest == stored.manifest:
+            return stored
+        version = self.store.put(manifest, stored.version)
+        return Stored(replace(manifest, closed=()), version, stored.now)
+
+    def _raise_if_over(self, step: do.Step, stored: Stored) -> None:
+        """One deploy begins at most one attempt and one stop: when one ends badly, that is its result."""
+        ended: Attempt | None = None
+        m = stored.manifest
+        if isinstance(step, do.AwaitEnd) and m:
+            attempt = next((a for a in (m.pending, m.current) if a and a.number == step.attempt), None)
+            stop = attempt.stop if attempt else None
+            if attempt and stop and stop.state == "failed" and stop.purpose is None and attempt.state != "ended":
+                raise SavepointFailed(
+                    f"Job {attempt.spec.name} was not stopped, it goes on: {stop.cause or 'the savepoint failed'}."
+                )
+        if isinstance(step, do.GiveUp | do.End) and step.number in self.began and m:
+            last = self.store.history(m.name)[-1:]
+            ended = next((a for a in (m.current, *last) if a and a.number == step.number), None)
+        if ended is None or ended.outcome in ("finished", "stopped", "drained"):
+            return
+        if ended.stop and ended.stop.state == "completed":
+            return  # it was cancelled because this deploy asked
+        current = m.current if m else None
+        if not ended.sent and current and current.stop and current.stop.state == "failed":
+            raise SavepointFailed(
+                f"Job {ended.spec.name} was not changed, it goes on: {current.stop.cause or 'its stop failed'}. "
+                "Deploy again to try another savepoint."
+            )
+        raise JobFailed(f"Job {ended.spec.name}, attempt {ended.number} ({ended.job_id}): {ended.reason}.")
+
+    async def _look(self, spec: Spec, stored: Stored, prepared: str | None, *, reuse: bool = False) -> Seen:
+        """A job that is to be replaced is looked at closely even if it is well: its checkpoints may be needed."""
+        current = stored.manifest.current if stored.manifest else None
+        closely = current is not None and current.spec.digest != spec.digest
+        seen = await self.target.look(spec.name, stored.manifest, reuse=reuse, closely=closely)
+        waited = self.clock() - self._waiting[1] if self._waiting else 0.0
+        gone = waited if self._waiting and _gone(self._waiting[0]) else 0.0
+        return replace(seen, now=stored.now, prepared=prepared, waited=waited, absent_for=gone)
+
+    def _may_defer(self, step: do.Step) -> TypeGuard[do.Wait]:
+        if self.limits.inline is None or not isinstance(step, do.WAITS) or self._waiting is None:
+            return False
+        if self._spent() > self.limits.total:
+            return False
+        return self.clock() - max(self._waiting[1], self._started) >= self.limits.inline
+
+    def _so_far(self, begun: Plan, step: do.Wait) -> Earlier:
+        waited = self.clock() - self._waiting[1] if self._waiting else 0.0
+        began = tuple(sorted({*self.began, step.number} if isinstance(step, do.AwaitFinished) else self.began))
+        said = begun.action, begun.verdict, begun.reason, begun.restored_from
+        return Earlier(*said, began, step.number, self._spent(), waited)
+
+    def _spent(self) -> float:
+        return self.clock() - self._started + (self.earlier.spent if self.earlier else 0.0)
+
+    async def _idle(self, step: do.Wait | do.AwaitGone, why: str, manifest: Manifest | None) -> None:
+        """Wait a moment, longer the longer it takes. Waiting for a job to run and for its proof count as one."""
+        now = self.clock()
+        before = self._waiting[0] if self._waiting else None
+        if before is None or (before.number, _gone(before)) != (step.number, _gone(step)):
+            self._waiting = (step, now)
+        if isinstance(step, do.AwaitFinished):
+            self.began.add(step.number)  # whoever waits for a run has its failure as the result, not another attempt
+        self._trouble = None
+        self._describe(step, why, manifest)
+        stuck = _gone(step) and self._waiting is not None and now - self._waiting[1] > self.limits.transition
+        if stuck or self._spent() > self.limits.total:
+            raise DeadlineExceeded(f"Waited {self._spent():.0f} s; last seen: {why}. The job was left as it is.")
+        here = now - max(self._waiting[1], self._started) if self._waiting else 0.0
+        await self.io.sleep(min(max(here / 10, 0.05), 2.0))
+
+    async def _pause(self, error: FlinkSqlError, seconds: float) -> None:
+        """The same trouble is borne for ``limits.outage``, counted from when it began."""
+        now = self.clock()
+        self._trouble = now if self._trouble is None else self._trouble
+        if now - self._trouble > self.limits.outage:
+            raise error
+        self._say(f"{error} Trying again.")
+        await self.io.sleep(seconds)
+
+    def _begin(self, spec: Spec, manifest: Manifest | None, seen: Seen, policy: Policy) -> Plan:
+        made = plan(spec, manifest, seen, policy)
+        return self.earlier.plan if self.earlier else self._announce(spec, seen, made, manifest)
+
+    def _announce(self, spec: Spec, seen: Seen, made: Plan, manifest: Manifest | None) -> Plan:
+        if any(isinstance(step, do.Claim) for step in made.steps):
+            for warning in warnings(spec, seen):
+                self._say(f"Warning: {warning}")
+        pending = manifest.pending if manifest else None
+        if pending and made.action == "resume":
+            stop = manifest.current.stop if manifest and manifest.current else None
+            asked = f", its predecessor's stop {stop.state}" if stop and stop.purpose == pending.number else ""
+            who = pending.by or pending.owner
+            self._say(f"Attempt {pending.number} by {who} was {pending.state}{asked}; going on.")
+        self.planned(made)
+        return made
+
+    def _describe(self, step: do.Step, why: str, manifest: Manifest | None) -> None:
+        self._say(describe(step, why, manifest))
+
+    def _say(self, line: str) -> None:
+        if line != self._said:
+            self._said = line
+            self.say(line)
+
+
+def _gone(step: do.Step) -> bool:
+    return isinstance(step, do.AwaitGone)

@@ -1,0 +1,250 @@
+"""The SQL of a job file: cut into statements, checked, filled, and found again when the planner complains."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from airflow_provider_flinksql.errors import Fault, InvalidSpec
+from airflow_provider_flinksql.model.options import owned
+from airflow_provider_flinksql.model.sql import (
+    SqlFault,
+    Statement,
+    fill,
+    fill_plain,
+    has_line_comment,
+    inserts,
+    normal_form,
+    offset_of,
+    placeholders,
+    plain_placeholders,
+    position,
+    split,
+    unfilled,
+    well_formed,
+)
+from airflow_provider_flinksql.yamlsource import Scalar, Source, read_text
+
+_NOT_BEFORE_A_JOB = {
+    "insert": "an INSERT starts a job of its own; put it into `sql`",
+    "statement-set": "a statement set starts a job of its own; put it into `sql`",
+    "query": "a query has no effect here",
+    "create-table-as": "CREATE TABLE … AS starts a job of its own; create the table here and fill it in `sql`",
+    "dml": "this starts a job of its own or changes data at each deploy",
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A spot in something the author wrote."""
+
+    source: str
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        line = f", line {self.line}" if self.line else ""
+        return f"{self.source}{line}{f', column {self.column}' if self.column else ''}"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a statement of a Spec comes from: the value it was cut from, its own text there, the parameters put in."""
+
+    path: str
+    scalar: Scalar
+    statement: Statement
+    values: Mapping[str, str]
+
+    @property
+    def text(self) -> str:
+        """The statement as Flink gets it, secrets aside."""
+        return fill(self.statement.text, self.values)
+
+    def place(self, line: int, column: int) -> Place:
+        """Where a position in :attr:`text` was written."""
+        raw = self.statement.text
+        line, column = position(raw, unfilled(raw, self.values, offset_of(self.text, line, column)))
+        return place_in(self.scalar, self.path, *self._in_scalar(line, column))
+
+    def _in_scalar(self, line: int, column: int) -> tuple[int, int]:
+        return self.statement.line + line - 1, column + (self.statement.column - 1 if line == 1 else 0)
+
+    def place_of(self, offset: int) -> Place:
+        """Where the character at that offset of the unfilled statement was written."""
+        return place_in(self.scalar, self.path, *self._in_scalar(*position(self.statement.text, offset)))
+
+
+def place_in(scalar: Scalar, path: str, line: int, column: int) -> Place:
+    """Where a position in the text of a value stands in its file; only the key's line where lines were folded."""
+    if scalar.line is None:
+        return Place(f"{scalar.source.name}, {path}", line, column)
+    if not scalar.exact:
+        return Place(scalar.source.name, scalar.line)
+    begin_line, begin_column = scalar.first
+    return Place(scalar.source.name, begin_line + line - 1, column + (begin_column - 1 if line == 1 else scalar.indent))
+
+
+class SqlReader:
+    """Reads the SQL of one job with its parameters (``param.x`` -> value); what is wrong goes to ``faults``."""
+
+    def __init__(self, values: Mapping[str, str], faults: list[Fault]) -> None:
+        self.values = values
+        self.faults = faults
+
+    def job(self, scalar: Scalar, *, target_table: bool, streaming: bool) -> list[Origin]:
+        """The statements of ``sql:``: the INSERTs of the job, or the one query for its target table."""
+        found = self._cut(scalar, "sql")
+        kinds = {origin.statement.kind for origin in found}
+        if len(found) == 1 and kinds == {"query"}:
+            if not target_table:
+                self._fault(found[0], "a query needs a `target-table` for its rows; or write an INSERT")
+            return found
+        if len(found) == 1 and kinds == {"create-table-as"}:
+            if streaming:
+                problem = "CREATE TABLE … AS fails at the second deploy, when the table exists"
+                self._fault(found[0], f"{problem}; create it under `tables` or `setup` and write an INSERT")
+            return found
+        if target_table and kinds and kinds <= {"insert", "statement-set"}:
+            self._fault(found[0], "an INSERT names its own table; delete `target-table`, or leave only the query")
+        return [insert for number, origin in enumerate(found, 1) for insert in self._inserts(origin, number)]
+
+    def _inserts(self, origin: Origin, number: int) -> list[Origin]:
+        """The INSERTs that a statement of a script is made of."""
+        if origin.statement.kind not in ("insert", "statement-set"):
+            advice = {
+                "query": "a query stands alone, with a `target-table`",
+                "set": "put options under `flinkProperties`",
+                "ddl": "put it under `tables` or `setup`",
+                "create-table-as": "create the table under `tables` or `setup` and fill it by an INSERT",
+            }.get(origin.statement.kind, "only INSERTs and statement sets can stand here")
+            self._fault(origin, f"statement {number} of `sql` is not an INSERT ({_begin(origin)}): {advice}")
+            return []
+        parts = [Origin(origin.path, origin.scalar, part, self.values) for part in inserts(origin.statement)]
+        if not parts:
+            self._fault(origin, f"statement {number} of `sql` is an empty statement set")
+        for part in parts:
+            if part.statement.kind != "insert":
+                self._fault(part, f"a statement set holds INSERTs only, not {_begin(part)}")
+        return parts
+
+    def before(self, scalar: Scalar, path: str) -> list[Origin]:
+        """The statements that a ``setup:`` entry or a file of ``tables:`` runs before the job."""
+        found = self._cut(scalar, path)
+        for origin in found:
+            problem = _NOT_BEFORE_A_JOB.get(origin.statement.kind) or _sets_owned(origin)
+            if problem:
+                self._fault(origin, f"{_begin(origin)}: {problem}")
+        return found
+
+    def tables(self, patterns: Iterable[Scalar]) -> list[Origin]:
+        """The statements of all files that the patterns of ``tables:`` name, each file once."""
+        files: dict[Path, Scalar] = {}
+        for number, pattern in enumerate(patterns):
+            for file in self._files(pattern, f"tables[{number}]"):
+                files.setdefault(file, pattern)
+        found: list[Origin] = []
+        for file, pattern in files.items():
+            try:
+                text = read_text(file)
+            except InvalidSpec as error:
+                self._fault_at(pattern, "tables", f"{file}: {error.faults[0].message}")
+                continue
+            whole = Scalar(Source(str(file), file.parent), 1, text)
+            found += self._within(pattern, whole)
+        return found
+
+    def _within(self, pattern: Scalar, file: Scalar) -> list[Origin]:
+        """A table file's statements; its faults name the file, since the report is about the job file."""
+        mine: list[Fault] = []
+        found = SqlReader(self.values, mine).before(file, "tables")
+        for fault in sorted(mine, key=lambda fault: fault.line or 0):
+            self._fault_at(pattern, "tables", f"{file.source.name}, line {fault.line}: {fault.message}")
+        return found
+
+    def _files(self, pattern: Scalar, path: str) -> list[Path]:
+        name = self.plain(pattern, path)
+        folder = pattern.source.folder
+        if not glob.has_magic(name):
+            return [folder / name]
+        full = str(Path(glob.escape(str(folder))) / name)
+        matches = sorted(glob.glob(full, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+        files = [Path(match) for match in matches if Path(match).is_file()]
+        if not files:
+            self._fault_at(pattern, path, f"no file matches {name} in {folder}")
+        return files
+
+    def plain(self, scalar: Scalar, path: str) -> str:
+        """A text that is not SQL, filled."""
+        for name in sorted(plain_placeholders(scalar.text)):
+            self._check(name, scalar, path, scalar.line)
+        return fill_plain(scalar.text, self.values)
+
+    def fragment(self, scalar: Scalar, path: str) -> str:
+        """A piece of SQL, filled."""
+        for name in placeholders(scalar.text):
+            self._check(name, scalar, path, scalar.line)
+        try:
+            return fill(scalar.text, self.values)
+        except SqlFault as error:
+            self._fault_at(scalar, path, error.message)
+            return scalar.text
+
+    def _cut(self, scalar: Scalar, path: str) -> list[Origin]:
+        if scalar.folded and has_line_comment(scalar.text):
+            problem = (
+                "a line comment in a text that YAML folds into one line hides what follows; write `|` for the text"
+            )
+            self._fault_at(scalar, path, problem)
+            return []
+        try:
+            statements = split(scalar.text)
+        except SqlFault as error:
+            place = place_in(scalar, path, error.line, error.column)
+            self._fault_at(scalar, path, error.message, place.line)
+            return []
+        if not statements:
+            self._fault_at(scalar, path, "there is no statement in it")
+        found = [Origin(path, scalar, statement, self.values) for statement in statements]
+        return [origin for origin in found if self._fills(origin)]
+
+    def _fills(self, origin: Origin) -> bool:
+        before = len(self.faults)
+        for name, offset in placeholders(origin.statement.text).items():
+            self._check(name, origin.scalar, origin.path, origin.place_of(offset).line)
+        try:
+            _ = origin.text
+        except SqlFault as error:
+            offset = offset_of(origin.statement.text, error.line, error.column)
+            self._fault_at(origin.scalar, origin.path, error.message, origin.place_of(offset).line)
+        return len(self.faults) == before
+
+    def _check(self, name: str, scalar: Scalar, path: str, line: int | None) -> None:
+        if not well_formed(name):
+            forms = "${param.name}, ${conn.id.field}, ${var.name} or ${env.NAME}"
+            self._fault_at(scalar, path, f"${{{name}}} is not a placeholder; write {forms}", line)
+        elif name.startswith("param.") and name not in self.values:
+            self._fault_at(scalar, path, f"${{{name}}} has no value; give it under `parameters`", line)
+
+    def _fault(self, origin: Origin, message: str) -> None:
+        place = origin.place_of(0)
+        self._fault_at(origin.scalar, origin.path, message, place.line)
+
+    def _fault_at(self, scalar: Scalar, path: str, message: str, line: int | None = None) -> None:
+        self.faults.append(scalar.source.fault(path, message, line or scalar.line))
+
+
+def _begin(origin: Origin) -> str:
+    """The first words of a statement, to recognise it by. Its parameters stay placeholders."""
+    words = origin.statement.text.split()
+    return " ".join(words[:4]) + (" …" if len(words) > 4 else "")
+
+
+def _sets_owned(origin: Origin) -> str | None:
+    """Why a SET statement is refused: it would get round what `flinkProperties` refuses."""
+    match = re.match(r"SET'([^']*)'", normal_form(origin.text), re.IGNORECASE)
+    reason = owned(match[1].strip()) if match else None
+    return f"this option is not yours to set: {reason}" if reason else None

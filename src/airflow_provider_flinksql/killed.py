@@ -1,0 +1,73 @@
+"""Why a task was killed. Airflow tells neither operator nor trigger: only the task's state does.
+
+``on_kill`` of an operator is called for a worker that shuts down, too, and that of a trigger when a triggerer was slow;
+then the task goes on, here or elsewhere, and its job must as well.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_flinksql.deploy.withdraw import Withdrawal, withdraw
+from airflow_provider_flinksql.stores import open_store
+from airflow_provider_flinksql.targets.connect import Settings
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import RuntimeTaskInstanceProtocol
+
+log = logging.getLogger(__name__)
+
+OnKill = Literal["none", "cancel", "stop-with-savepoint"]
+
+ENDED_FOR_GOOD = frozenset({"failed", "skipped", "upstream_failed", "removed"})
+"""Not ``success``, by which a person says that the job is fine; nor what a clear or a retry leaves."""
+
+HANDLER_SECONDS = 4.0
+"""Airflow kills the process 5 seconds after the signal."""
+
+
+def ended_for_good(ti: Any) -> bool:
+    """Whether Airflow now says that this task instance has ended, and not well. Asks Airflow, so it blocks."""
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    states = RuntimeTaskInstance.get_task_states(
+        dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index
+    )
+    key = ti.task_id if ti.map_index is None or ti.map_index < 0 else f"{ti.task_id}_{ti.map_index}"
+    state = (states.get(ti.run_id) or {}).get(key)
+    log.info("Task %s of run %s is %s.", key, ti.run_id, state or "waiting to run")
+    return state in ENDED_FOR_GOOD
+
+
+@dataclass
+class WorkerKilled:
+    """What ``on_kill`` of an operator needs, gathered while there is time; ``halt`` ends the deploy under way."""
+
+    ti: RuntimeTaskInstanceProtocol
+    settings: Settings
+    store_url: str = field(repr=False)
+    withdrawal: Withdrawal | None
+    halt: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self) -> None:
+        """Inside a signal handler. In a thread: what was interrupted may hold a lock, and is never waited for long."""
+        thread = threading.Thread(target=self._act, daemon=True)
+        thread.start()
+        thread.join(HANDLER_SECONDS)
+
+    def _act(self) -> None:
+        try:
+            if not ended_for_good(self.ti):
+                return
+            self.halt.set()  # or it would go on to start what was just ended
+            if self.withdrawal:
+                store = open_store(self.store_url)
+                try:
+                    withdraw(self.withdrawal, self.settings, store, patience=3.0, total=HANDLER_SECONDS, say=log.info)
+                finally:
+                    store.close()
+        except Exception as error:
+            log.warning("What the killed task began was left as it is: %s", error)

@@ -1,0 +1,152 @@
+"""Manifests in a database that SQLAlchemy speaks to; tested on PostgreSQL. Imported only where it is used."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+
+from airflow_provider_flinksql.errors import Conflict, Misconfigured, Unreachable
+from airflow_provider_flinksql.model.manifest import Attempt, Manifest
+from airflow_provider_flinksql.stores import Stored
+
+CONNECT_SECONDS = 10
+
+metadata = sa.MetaData()
+heads_table = sa.Table(
+    "flinksql_manifest",
+    metadata,
+    sa.Column("name", sa.String(200), primary_key=True),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("document", sa.Text, nullable=False),
+)
+history_table = sa.Table(
+    "flinksql_history",
+    metadata,
+    sa.Column("name", sa.String(200), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("document", sa.Text, nullable=False),
+)
+
+
+class SqlStore:
+    """A store behind a SQLAlchemy URL; its two tables are made at the first use."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            parsed = sa.make_url(url)
+            self._engine = sa.create_engine(parsed, pool_pre_ping=True, pool_size=1, max_overflow=4)
+        except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError) as error:
+            raise Misconfigured(
+                f"The manifest store's URL cannot be used ({type(error).__name__}). Known: sqlite:////absolute/path.db "
+                "and postgresql+psycopg://user@host/database; the database's driver must be installed."
+            ) from error
+        self.name = parsed.render_as_string(hide_password=True)
+        self._ready = False
+
+    def get(self, name: str) -> Stored:
+        """Read one head."""
+        with self._transaction() as db:
+            row = db.execute(sa.select(heads_table).where(heads_table.c.name == name)).first()
+            now = _now(db)
+        return Stored(_manifest(row.document), row.version, now) if row else Stored(None, 0, now)
+
+    def heads(self, names: Iterable[str] | None = None) -> dict[str, Stored]:
+        """Read the heads of these jobs, or of all."""
+        query = sa.select(heads_table)
+        if names is not None:
+            query = query.where(heads_table.c.name.in_(list(names)))
+        with self._transaction() as db:
+            rows, now = db.execute(query).all(), _now(db)
+        return {row.name: Stored(_manifest(row.document), row.version, now) for row in rows}
+
+    def put(self, manifest: Manifest, expect: int) -> int:
+        """Write a head under compare-and-swap and append what it closes."""
+        text = json.dumps(manifest.to_json(), ensure_ascii=False, sort_keys=True)
+        with self._transaction() as db:
+            if not self._swap(db, manifest.name, text, expect):
+                row = db.execute(sa.select(heads_table).where(heads_table.c.name == manifest.name)).first()
+                if row and row.document == text:
+                    return int(row.version)
+                raise Conflict(f"The manifest of {manifest.name} was written by someone else; look again.")
+            for attempt in manifest.closed:
+                where = (history_table.c.name == manifest.name) & (history_table.c.number == attempt.number)
+                db.execute(sa.delete(history_table).where(where))
+                document = json.dumps(attempt.to_json(), ensure_ascii=False)
+                row_values = {"name": manifest.name, "number": attempt.number, "document": document}
+                db.execute(sa.insert(history_table).values(row_values))
+        return expect + 1
+
+    def history(self, name: str) -> list[Attempt]:
+        """The ended attempts, oldest first."""
+        query = sa.select(history_table.c.document).where(history_table.c.name == name).order_by(history_table.c.number)
+        with self._transaction() as db:
+            return [Attempt.from_json(json.loads(text)) for (text,) in db.execute(query)]
+
+    def delete(self, name: str) -> None:
+        """Forget a job."""
+        with self._transaction() as db:
+            for table in (heads_table, history_table):
+                db.execute(sa.delete(table).where(table.c.name == name))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._engine.dispose()
+
+    @staticmethod
+    def _swap(db: sa.Connection, name: str, text: str, expect: int) -> bool:
+        """One statement decides who was first: the update of a known version, or the insert of a new name."""
+        if expect:
+            where = (heads_table.c.name == name) & (heads_table.c.version == expect)
+            change = sa.update(heads_table).where(where).values(version=expect + 1, document=text)
+            return db.execute(change).rowcount == 1
+        try:
+            with db.begin_nested():
+                db.execute(sa.insert(heads_table).values(name=name, version=1, document=text))
+        except sa.exc.IntegrityError:
+            return False
+        return True
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sa.Connection]:
+        try:
+            if not self._ready:
+                self._create()
+            with self._engine.begin() as db:
+                yield db
+        except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
+            raise Unreachable(
+                f"The manifest store {self.name} does not answer: {_first_line(error)}. What was being written is "
+                "either there or not; the next look tells."
+            ) from error
+        except sa.exc.SQLAlchemyError as error:
+            raise Misconfigured(
+                f"The manifest store {self.name} cannot be used: {_first_line(error)}. Check the URL, the driver and "
+                "the rights of its user."
+            ) from error
+
+    def _create(self) -> None:
+        try:
+            metadata.create_all(self._engine)
+        except (sa.exc.ProgrammingError, sa.exc.IntegrityError):
+            pass  # another process made them in the same moment; if not, the first statement says what is wrong
+        self._ready = True
+
+
+def _manifest(text: str) -> Manifest:
+    return Manifest.from_json(json.loads(text))
+
+
+def _now(db: sa.Connection) -> float:
+    """The database's clock: the same for all workers."""
+    if db.dialect.name == "postgresql":
+        return float(db.execute(sa.text("SELECT EXTRACT(EPOCH FROM clock_timestamp())")).scalar_one())
+    return time.time()
+
+
+def _first_line(error: sa.exc.SQLAlchemyError) -> str:
+    reason = getattr(error, "orig", None) or error
+    return str(reason).strip().split("\n")[0]

@@ -1,0 +1,121 @@
+"""Manifests in one SQLite file, on the standard library alone so that the command line starts fast."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from airflow_provider_flinksql.errors import Conflict, Misconfigured, Unreachable
+from airflow_provider_flinksql.model.manifest import Attempt, Manifest
+from airflow_provider_flinksql.stores import Stored
+
+BUSY_SECONDS = 15.0
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS flinksql_manifest (name TEXT PRIMARY KEY, version INTEGER NOT NULL, document TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS flinksql_history (
+  name TEXT NOT NULL, number INTEGER NOT NULL, document TEXT NOT NULL, PRIMARY KEY (name, number)
+);
+"""
+
+
+class SqliteStore:
+    """A store in the file ``path``; folder and file are made at the first write, readers find nothing until then."""
+
+    def __init__(self, path: str) -> None:
+        self.name = f"sqlite:///{path}"
+        self._path = Path(path)
+        self._db: sqlite3.Connection | None = None
+
+    def get(self, name: str) -> Stored:
+        """Read one head."""
+        return self.heads([name]).get(name) or Stored(None, 0, time.time())
+
+    def heads(self, names: Iterable[str] | None = None) -> dict[str, Stored]:
+        """Read the heads of these jobs, or of all."""
+        if self._db is None and not self._path.exists():
+            return {}
+        where, values = "", ""
+        if names is not None:
+            where, values = " WHERE name IN (SELECT value FROM json_each(?))", json.dumps(list(names))
+        with self._reading() as db:
+            query = f"SELECT name, version, document FROM flinksql_manifest{where}"  # noqa: S608 - no user text in it
+            rows = db.execute(query, (values,) if where else ()).fetchall()
+        now = time.time()
+        return {name: Stored(Manifest.from_json(json.loads(text)), version, now) for name, version, text in rows}
+
+    def put(self, manifest: Manifest, expect: int) -> int:
+        """Write a head under compare-and-swap and append what it closes."""
+        text = json.dumps(manifest.to_json(), ensure_ascii=False, sort_keys=True)
+        with self._writing() as db:
+            query = "SELECT version, document FROM flinksql_manifest WHERE name = ?"
+            found = db.execute(query, (manifest.name,)).fetchone()
+            version = found[0] if found else 0
+            if version != expect:
+                if found and found[1] == text:
+                    return int(version)
+                raise Conflict(f"The manifest of {manifest.name} was written by someone else; look again.")
+            db.execute("INSERT OR REPLACE INTO flinksql_manifest VALUES (?, ?, ?)", (manifest.name, version + 1, text))
+            closed = [(manifest.name, a.number, json.dumps(a.to_json(), ensure_ascii=False)) for a in manifest.closed]
+            db.executemany("INSERT OR REPLACE INTO flinksql_history VALUES (?, ?, ?)", closed)
+            return int(version) + 1
+
+    def history(self, name: str) -> list[Attempt]:
+        """The ended attempts, oldest first."""
+        if self._db is None and not self._path.exists():
+            return []
+        with self._reading() as db:
+            query = "SELECT document FROM flinksql_history WHERE name = ? ORDER BY number"
+            rows = db.execute(query, (name,)).fetchall()
+        return [Attempt.from_json(json.loads(text)) for (text,) in rows]
+
+    def delete(self, name: str) -> None:
+        """Forget a job."""
+        with self._writing() as db:
+            db.execute("DELETE FROM flinksql_manifest WHERE name = ?", (name,))
+            db.execute("DELETE FROM flinksql_history WHERE name = ?", (name,))
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        try:
+            yield self._connection()
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error) or "busy" in str(error):
+                raise Unreachable(f"The manifest store {self.name} is locked; nothing was changed.") from error
+            raise self._unusable(error) from error
+        except (sqlite3.Error, OSError) as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> Misconfigured:
+        return Misconfigured(
+            f"The manifest store {self.name} cannot be used: {error}. Check the path, its rights and that it is a "
+            "SQLite file; nothing was changed."
+        )
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._reading() as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+            except BaseException:
+                db.execute("ROLLBACK")
+                raise
+            db.execute("COMMIT")
+
+    def _connection(self) -> sqlite3.Connection:
+        if self._db is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            self._db.executescript(SCHEMA)
+        return self._db

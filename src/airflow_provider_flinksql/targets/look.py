@@ -1,0 +1,241 @@
+"""One look at a session cluster, as deep as the manifest needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from airflow_provider_flinksql.clients import statefiles
+from airflow_provider_flinksql.clients.flink import (
+    Checkpoint,
+    Checkpoints,
+    JobException,
+    JobListing,
+    JobManager,
+    incarnation,
+)
+from airflow_provider_flinksql.clients.http import IO
+from airflow_provider_flinksql.errors import NotFound, Unreachable, UnsupportedScheme
+from airflow_provider_flinksql.model.manifest import Attempt, Manifest
+from airflow_provider_flinksql.model.options import canonical, parse_duration
+from airflow_provider_flinksql.model.seen import Detail, Proof, Seen, Sighting, Traits
+from airflow_provider_flinksql.model.snapshot import Snapshot
+
+LOOPING = 2
+"""So many failures of one root cause with no checkpoint between are no accident."""
+
+CACHES = ("web.refresh-interval", "rest.cache.checkpoint-statistics.timeout", "rest.cache.execution-graph.timeout")
+DEFAULT_AGE = "3 s"
+"""How old what the JobManager says of one job may be. Only its list of jobs is never stale."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What concerns all jobs of a cluster: two requests, whatever their number."""
+
+    config: Mapping[str, str]
+    jobs: tuple[JobListing, ...]
+
+    @property
+    def high_availability(self) -> bool:
+        """Whether another JobManager may take the jobs over."""
+        kind = self.config.get("high-availability.type") or self.config.get("high-availability") or "NONE"
+        return kind.upper() != "NONE"
+
+
+async def survey(jobmanager: JobManager) -> Survey:
+    """Ask for configuration and job list. In this order: a list is never older than the incarnation it is taken for."""
+    config = await jobmanager.config()
+    return Survey(config, tuple(await jobmanager.overview()))
+
+
+async def await_fresh(jobmanager: JobManager, io: IO, config: Mapping[str, str], job_id: str, ended: int) -> None:
+    """Let pass what time is left until no answer about an ended job can be from before its end.
+
+    Its last checkpoint and the savepoint of its stop would be missed, and an older state restored, or none. ``ended``
+    is the JobManager's time, and so is the one it is compared with.
+    """
+    oldest = max(_seconds(config.get(key, DEFAULT_AGE if key == CACHES[0] else "0 s")) for key in CACHES)
+    now = (await jobmanager.job(job_id))["now"]
+    left = oldest + 0.01 - (now - ended) / 1000
+    if left > 0:
+        await io.sleep(min(left, oldest))
+
+
+class Look:
+    """A look for the sake of one job; ``closely`` also where everything seems well."""
+
+    def __init__(self, jobmanager: JobManager, io: IO, cluster: str, taken: Survey, manifest: Manifest | None) -> None:
+        self._jobmanager = jobmanager
+        self._io = io
+        self._cluster = cluster
+        self._survey = taken
+        self._manifest = manifest
+
+    async def at(self, name: str, closely: bool = False) -> Seen:
+        """What there is to see of job ``name``."""
+        listed = [job for job in self._survey.jobs if job.name == name or self._attempt_of(job.id) is not None]
+        sightings = {job.id: await self._sighting(job) for job in listed}
+        details: dict[str, Detail] = {}
+        snapshots: list[Snapshot] = []
+        searched = True
+        for attempt in self._in_question():
+            sighting = sightings.get(attempt.job_id)
+            own: list[Snapshot] = []
+            if sighting and (closely or not _as_confirmed(attempt, sighting)):
+                details[attempt.job_id], own = await self._closely(attempt.number, sighting, attempt)
+            if sighting is None or (not own and self._of_another_life(attempt)):
+                own, found = _search(attempt)
+                searched = searched and found
+            snapshots += own
+        for stranger in (s for s in sightings.values() if s.attempt is None and s.live):
+            details[stranger.job_id], own = await self._closely(0, stranger, None)
+            snapshots += own
+        config = canonical(self._survey.config)
+        return Seen(
+            cluster=self._cluster,
+            incarnation=incarnation(self._survey.config),
+            high_availability=self._survey.high_availability,
+            jobs=tuple(sightings.values()),
+            details=tuple(details.items()),
+            snapshots=tuple(snapshots),
+            searched=searched,
+            options=tuple((key, config[key]) for key in sorted(config) if key.startswith("execution.checkpointing.")),
+            traits=Traits(),
+        )
+
+    def _attempt_of(self, job_id: str) -> int | None:
+        return self._manifest.attempt_of(job_id) if self._manifest else None
+
+    def _of_another_life(self, attempt: Attempt) -> bool:
+        """Whether this JobManager knows no more of the job than its id, which may have been used up here."""
+        life = incarnation(self._survey.config)
+        return attempt.incarnation != life or attempt.burnt_in == life
+
+    def _in_question(self) -> list[Attempt]:
+        """The attempts whose state may be needed: not those that were never sent, nor those that ended with theirs."""
+        heads = (self._manifest.pending, self._manifest.current) if self._manifest else ()
+        over = ("finished", "stopped", "drained")
+        return [a for a in heads if a and a.sent and not (a.state == "ended" and a.outcome in over)]
+
+    async def _sighting(self, job: JobListing) -> Sighting:
+        attempt = self._attempt_of(job.id)
+        sighting = Sighting(
+            job_id=job.id,
+            name=job.name,
+            state=job.state,
+            all_running=0 < job.tasks["total"] == job.tasks["running"] + job.tasks["finished"],
+            changed_at=job.last_modification,
+            stable_ms=job.start_time + job.duration - job.last_modification,
+            attempt=attempt,
+        )
+        pending = self._manifest.pending if self._manifest else None
+        ambiguous = pending is not None and pending.job_id == job.id and pending.replaced and not pending.landed
+        if sighting.live and ambiguous:
+            return replace(sighting, digest=await self._tagged_digest(job.id))
+        return sighting
+
+    async def _tagged_digest(self, job_id: str) -> str | None:
+        """Which Spec the job says that it runs. A tag makes no job ours: only the ids of our lineage do."""
+        try:
+            return (await self._jobmanager.job_config(job_id)).get("flinksql.digest")
+        except NotFound:
+            return None
+
+    async def _closely(self, number: int, sighting: Sighting, attempt: Attempt | None) -> tuple[Detail, list[Snapshot]]:
+        if sighting.state == "INITIALIZING":  # nobody can speak for the job yet: Flink refuses to be asked about it
+            return Detail(), []
+        try:
+            if not sighting.live and not (attempt and attempt.stop and attempt.stop.location):
+                await await_fresh(self._jobmanager, self._io, self._survey.config, sighting.job_id, sighting.changed_at)
+            checkpoints = await self._jobmanager.checkpoints(sighting.job_id)
+            exceptions = await self._jobmanager.exceptions(sighting.job_id)
+            settings = await self._jobmanager.checkpoint_config(sighting.job_id) or {}
+            proof: Proof = await self._proof(attempt, sighting) if attempt else "none"
+        except NotFound as error:
+            raise Unreachable(f"Job {sighting.job_id} was forgotten while it was looked at; look again.") from error
+        deleted = bool((settings.get("externalization") or {}).get("delete_on_cancellation", False))
+        detail = _detail(checkpoints, exceptions, sighting)
+        lost = deleted and sighting.state == "CANCELED"
+        kept = [c for c in checkpoints.completed if c.restorable] if checkpoints else []
+        found = [
+            # What completes while the tasks end is older than the savepoint of the stop: with no id it ranks highest.
+            Snapshot(c.location, _kind(c), "JobManager", number, None if c.location == detail.stopped_with else c.id)
+            for c in kept
+            if c.location and not (lost and c.kind == "checkpoint")
+        ]
+        # The JobManager knows what it deleted itself; what people deleted only the folder tells.
+        found = [snapshot for snapshot in found if sighting.live or _exists(snapshot.location)]
+        return replace(detail, delete_on_cancellation=deleted, proof=proof), found
+
+    async def _proof(self, attempt: Attempt, sighting: Sighting) -> Proof:
+        if not self._manifest or not attempt.proofs or attempt.state == "confirmed" or not sighting.live:
+            return "none"
+        trigger = self._manifest.id("proof", attempt.number, attempt.proofs)
+        status = await self._jobmanager.checkpoint_status(sighting.job_id, trigger)
+        return status.state if status.state in ("in-progress", "completed") else "failed"
+
+
+def _as_confirmed(attempt: Attempt, sighting: Sighting) -> bool:
+    """Whether nothing has happened to the job since it proved itself: then its line in the list is enough."""
+    if attempt.state != "confirmed" or sighting.state != "RUNNING" or attempt.stop:
+        return False
+    if attempt.spec.mode == "batch":
+        return True
+    return sighting.all_running and sighting.changed_at == attempt.settled_at
+
+
+def _detail(checkpoints: Checkpoints | None, exceptions: list[JobException], sighting: Sighting) -> Detail:
+    completed = checkpoints.completed if checkpoints else ()
+    last = max((c.time for c in completed), default=None)
+    recent = [e.cause for e in exceptions if last is None or e.time > last]
+    newest = completed[0] if completed else None
+    stopped = _stopped_with(checkpoints, sighting)
+    return Detail(
+        checkpointing=checkpoints is not None,
+        restored=checkpoints.restored.location if checkpoints and checkpoints.restored else None,
+        checkpoint_at=last,
+        checkpoint_id=newest.id if newest else None,
+        checkpoint_location=newest.location if newest else None,
+        cause=exceptions[0].cause if exceptions else None,
+        looping=bool(recent) and recent.count(recent[0]) >= LOOPING,
+        stopped_with=stopped.location if stopped else None,
+    )
+
+
+def _kind(checkpoint: Checkpoint) -> Literal["checkpoint", "savepoint"]:
+    return "checkpoint" if checkpoint.kind == "checkpoint" else "savepoint"
+
+
+def _stopped_with(checkpoints: Checkpoints | None, sighting: Sighting) -> Checkpoint | None:
+    return checkpoints.stopped_with if checkpoints and sighting.state == "FINISHED" else None
+
+
+def _search(attempt: Attempt) -> tuple[list[Snapshot], bool]:
+    """Look into the folders of a job that the JobManager does not list; ``False``: they cannot be looked into."""
+    if attempt.spec.mode == "batch":
+        return [], True
+    if attempt.checkpoint_folder is None:
+        return [], not attempt.had_state
+    try:
+        found = statefiles.completed_checkpoints(attempt.checkpoint_folder)
+        saved = [statefiles.find_savepoint(stop.folder) for stop in attempt.stops if stop.folder]
+    except UnsupportedScheme:
+        return [], False
+    checkpoints = [Snapshot(where, "checkpoint", "folder", attempt.number, number) for number, where in found]
+    return checkpoints + [Snapshot(where, "savepoint", "folder", attempt.number) for where in saved if where], True
+
+
+def _seconds(duration: str) -> float:
+    try:
+        return parse_duration(duration)
+    except ValueError:  # Flink reads more ways of writing one than we do
+        return parse_duration(DEFAULT_AGE)
+
+
+def _exists(location: str) -> bool:
+    try:
+        return statefiles.exists(location)
+    except UnsupportedScheme:
+        return True

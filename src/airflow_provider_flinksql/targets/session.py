@@ -1,0 +1,310 @@
+"""Jobs on a session cluster: submitted through a SQL gateway, watched and stopped at the JobManager."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from airflow_provider_flinksql.clients import statefiles
+from airflow_provider_flinksql.clients.flink import JobListing, JobManager
+from airflow_provider_flinksql.clients.gateway import Gateway, Session
+from airflow_provider_flinksql.clients.http import IO
+from airflow_provider_flinksql.errors import (
+    Blocked,
+    Duplicate,
+    Interrupted,
+    InvalidQuery,
+    Misconfigured,
+    NotFound,
+    OperationFailed,
+    SessionGone,
+    Unreachable,
+    UnsupportedScheme,
+)
+from airflow_provider_flinksql.model.after import StopOutcome
+from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Stop
+from airflow_provider_flinksql.model.seen import ENDED, Seen, Sighting, Traits
+from airflow_provider_flinksql.model.spec import Spec
+from airflow_provider_flinksql.model.sql import fill, fill_plain, placeholders, plain_placeholders
+from airflow_provider_flinksql.model.statement import final_statement, session_statements
+from airflow_provider_flinksql.model.submission import CHECKED, check_config, submit_config
+from airflow_provider_flinksql.targets import Resolve
+from airflow_provider_flinksql.targets.look import Look, Survey, await_fresh, survey
+
+FIRST_LOOK_SECONDS = 12.0
+"""Whoever named the wrong address, or one that takes connections and never answers, is to hear of it soon."""
+
+STATEMENT_SECONDS = 180.0
+"""A statement that prepares a session or plans a query answers in seconds, or something is wrong."""
+
+SUBMIT_SECONDS = 300.0
+"""A submit may wait for a JobManager that does not answer: the gateway itself tries for 60 s (measured)."""
+
+BURNING = "INSERT INTO flinksql_burnt SELECT * FROM (VALUES (1))"
+BURNT_SINK = "CREATE TEMPORARY TABLE flinksql_burnt (x INT) WITH ('connector' = 'blackhole')"
+NOWHERE = "file:///nonexistent/flinksql-burnt"
+
+
+class SessionTarget:
+    """One session cluster for one thread. ``name`` is how attempts remember the cluster.
+
+    ``life_at`` tells the incarnation of the JobManager at an address, ``None`` if nobody answers there.
+    """
+
+    traits = Traits()
+
+    def __init__(
+        self,
+        name: str,
+        jobmanager: IO,
+        gateway: IO,
+        resolve: Resolve | None = None,
+        life_at: Callable[[str], Awaitable[str | None]] | None = None,
+    ) -> None:
+        self.name = name
+        self._life_at = life_at
+        self._io = jobmanager
+        self._jobmanager = JobManager(jobmanager)
+        self._gateway = Gateway(gateway)
+        self._resolve = resolve or _unresolvable
+        self._secrets: dict[str, str] = {}
+        self._session: Session | None = None
+        self._prepared: str | None = None
+        self._survey: Survey | None = None
+        self._version: str | None = None
+
+    async def look(self, name: str, manifest: Manifest | None, *, reuse: bool = False, closely: bool = False) -> Seen:
+        """One look; ``reuse`` takes the job list of the last one, for many jobs of one cluster."""
+        if self._survey is None:
+            self._survey = await survey(JobManager(self._io, _deadline(FIRST_LOOK_SECONDS)))
+        elif not reuse:
+            self._survey = await survey(self._jobmanager)
+        seen = await Look(self._jobmanager, self._io, self.name, self._survey, manifest).at(name, closely)
+        return replace(seen, old_cluster_answers=await self._answers_elsewhere(manifest, seen))
+
+    async def _answers_elsewhere(self, manifest: Manifest | None, seen: Seen) -> bool:
+        """Whether a cluster that a job was started on still answers. This one under an older name is none."""
+        heads = (manifest.pending, manifest.current) if manifest else ()
+        going = [a for a in heads if a and a.sent and a.state != "ended" and a.incarnation != seen.incarnation]
+        others = {a.cluster for a in going if a.cluster != self.name and a.cluster.startswith("http")}
+        lives = [await self._life_at(url) for url in sorted(others)] if self._life_at else []
+        return any(life not in (None, seen.incarnation) for life in lives)
+
+    async def check(self, spec: Spec) -> None:
+        """Open a session, run jars, tables and setup, plan the statement, count the slots. Starts nothing."""
+        await self._require_slots(spec)
+        session = await self._prepare(spec)
+        statement = final_statement(spec, **CHECKED)
+        config = self._filled(check_config(spec, await self._flink_version()))
+        try:
+            await session.explain(self._fill(statement), config, deadline=_deadline(STATEMENT_SECONDS))
+        except InvalidQuery as error:
+            raise error.at("statements", 0) from None
+
+    async def submit(self, manifest: Manifest, attempt: Attempt) -> None:
+        """Send the job in the prepared session; through it, too, a stray job is found that went to another cluster."""
+        session = self._session if self._prepared == attempt.spec.digest else None
+        session = session or await self._prepare(attempt.spec)
+        spec = attempt.spec
+        statement = final_statement(
+            spec, query_version=attempt.query_version, query_id=manifest.lineage, created=_moment(attempt.claimed_at)
+        )
+        config = self._filled(submit_config(manifest, attempt, await self._flink_version()))
+        try:
+            await session.execute(self._fill(statement), config, deadline=_deadline(SUBMIT_SECONDS))
+        except SessionGone:
+            await self.release()
+            raise
+        except (Duplicate, OperationFailed):
+            # arrived before, or refused by the JobManager: either way the next look tells what became of it
+            if await self._listed(attempt.job_id) is None:
+                await self._require_same_cluster(session, attempt.job_id)
+                raise
+        else:
+            if await self._listed(attempt.job_id) is None:
+                await self._require_same_cluster(session, attempt.job_id)
+
+    async def request_stop(self, attempt: Attempt, stop: Stop, trigger_id: str) -> None:
+        """Ask for a stop with savepoint, or for a cancel."""
+        try:
+            if stop.kind == "cancel":
+                await self._jobmanager.cancel(attempt.job_id)
+            else:
+                await self._jobmanager.stop(
+                    attempt.job_id,
+                    trigger_id,
+                    stop.folder,
+                    drain=stop.kind == "drain",
+                    format=attempt.spec.state.savepoint_format,
+                )
+        except NotFound:
+            pass  # ended meanwhile: the outcome tells how
+
+    async def stop_outcome(self, attempt: Attempt, stop: Stop, trigger_id: str) -> StopOutcome | None:
+        """Look at the job, then at the answer, then into the one folder that this stop may have written to."""
+        job = await self._listed(attempt.job_id)  # the list is never stale, unlike what is said of one job
+        if job is None:
+            return self._outcome_of_folder(attempt, stop)
+        state = job.state
+        if stop.kind == "cancel":
+            if state not in (*ENDED, "CANCELLING"):
+                await self.request_stop(attempt, stop, trigger_id)  # never arrived: whoever wrote it down died
+            return StopOutcome(True) if state in ENDED else None
+        status = await self._jobmanager.savepoint_status(attempt.job_id, trigger_id)
+        match status.state:
+            case "in-progress":
+                return None
+            case "completed":
+                return StopOutcome(True, status.location) if state in ENDED else None
+            case "failed" if state in ENDED and status.location is None:
+                return await self._outcome_of_history(job, stop, status.cause)
+            case "failed":
+                return StopOutcome(state in ENDED, status.location, status.cause)
+        if state in ENDED:
+            return await self._outcome_of_history(job, stop, None)
+        await self.request_stop(attempt, stop, trigger_id)  # never arrived, or forgotten with its JobManager
+        return None
+
+    async def request_proof(self, attempt: Attempt, trigger_id: str) -> None:
+        """Ask for a checkpoint now."""
+        await self._jobmanager.request_checkpoint(attempt.job_id, trigger_id)
+
+    async def cancel(self, job: Sighting) -> None:
+        """Cancel a job."""
+        try:
+            await self._jobmanager.cancel(job.job_id)
+        except NotFound:
+            pass  # already gone
+
+    async def burn(self, attempt: Attempt) -> None:
+        """Submit a trivial job under the id with a restore path that does not exist: refused, and the id is used up."""
+        config = {
+            "$internal.pipeline.job-id": attempt.job_id,
+            "pipeline.name": f"{attempt.spec.name} (burnt)",
+            "execution.state-recovery.path": NOWHERE,
+        }
+        async with await self._gateway.open_session() as session:
+            await session.execute(BURNT_SINK)
+            try:
+                await session.execute(BURNING, config, deadline=_deadline(SUBMIT_SECONDS))
+            except (Duplicate, OperationFailed):
+                pass  # as it should
+
+    async def release(self) -> None:
+        """Close the prepared session."""
+        session, self._session, self._prepared = self._session, None, None
+        if session:
+            try:
+                await session.close()
+            except Interrupted:
+                pass  # whoever is told to stop leaves the session to its time-out
+
+    async def _prepare(self, spec: Spec) -> Session:
+        await self.release()
+        properties = self._filled(check_config(spec, await self._flink_version()))
+        session = await self._gateway.open_session(redact=self._redact, deadline=_deadline(FIRST_LOOK_SECONDS))
+        self._session = session
+        jars = len(spec.jars)
+        for index, statement in enumerate(session_statements(spec)):
+            try:
+                await session.execute(self._fill(statement), properties, deadline=_deadline(STATEMENT_SECONDS))
+            except InvalidQuery as error:
+                if index < jars:
+                    raise error.at("jars", index) from None
+                setup = index - jars - len(spec.tables)
+                raise (error.at("tables", index - jars) if setup < 0 else error.at("setup", setup)) from None
+        self._prepared = spec.digest
+        return session
+
+    async def _flink_version(self) -> str:
+        if self._version is None:
+            self._version = (await self._jobmanager.cluster()).flink_version
+        return self._version
+
+    async def _require_slots(self, spec: Spec) -> None:
+        """Where slots are fixed, a parallelism above all of them can never run."""
+        config = self._survey.config if self._survey else {}
+        if any(key.startswith(("yarn.", "kubernetes.cluster-id")) for key in config):
+            return
+        parallelism = spec.properties.get("parallelism.default") or config.get("parallelism.default") or "1"
+        wanted = int(parallelism) if parallelism.isdecimal() else 1  # what is no number the planner refuses
+        cluster = await self._jobmanager.cluster()
+        self._version = cluster.flink_version
+        if not cluster.taskmanagers:
+            raise Unreachable(f"The cluster {self.name} has no TaskManager at the moment; nothing was stopped.")
+        if wanted > cluster.slots_total:
+            raise Blocked(
+                f"Job {spec.name} wants {wanted} slots (parallelism.default), the cluster {self.name} has "
+                f"{cluster.slots_total}. Add TaskManagers or lower parallelism.default; nothing was stopped."
+            )
+
+    async def _listed(self, job_id: str) -> JobListing | None:
+        return next((job for job in await self._jobmanager.overview() if job.id == job_id), None)
+
+    async def _require_same_cluster(self, session: Session, job_id: str) -> None:
+        """A job that the gateway knows and the JobManager does not is a stray one: stop it where it is."""
+        if job_id not in await session.show_jobs():
+            return
+        try:
+            await session.execute(f"STOP JOB '{job_id}'")
+        except OperationFailed:
+            pass  # it has ended
+        raise Misconfigured(
+            f"The gateway submits to another cluster than {self.name}: it started job {job_id}, which is not there. "
+            "It was stopped. Make the gateway's rest.address and the connection's jobmanager_url name one cluster."
+        )
+
+    def _outcome_of_folder(self, attempt: Attempt, stop: Stop) -> StopOutcome:
+        if stop.kind == "cancel":
+            return StopOutcome(True)
+        try:
+            location = statefiles.find_savepoint(stop.folder or "")
+        except UnsupportedScheme as error:
+            raise Blocked(
+                f"Job {attempt.spec.name} ended after a stop whose answer is lost, and {stop.folder} cannot be looked "
+                "into from here. Look there and name the savepoint with --restore-from LOCATION."
+            ) from error
+        return StopOutcome(True, location, None if location else "the job is gone, and its stop left no savepoint")
+
+    async def _outcome_of_history(self, job: JobListing, stop: Stop, cause: str | None) -> StopOutcome:
+        """The answer expired or says no; the job's own history holds a savepoint that completed."""
+        config = self._survey.config if self._survey else await self._jobmanager.config()
+        await await_fresh(self._jobmanager, self._io, config, job.id, job.last_modification)
+        checkpoints = await self._jobmanager.checkpoints(job.id)
+        for checkpoint in checkpoints.completed if checkpoints else ():
+            folder = (checkpoint.location or "").rpartition("/")[0]
+            if checkpoint.kind == "stop-savepoint" and stop.folder and statefiles.same_location(folder, stop.folder):
+                return StopOutcome(True, checkpoint.location)
+        return StopOutcome(True, None, cause or "the job ended before its savepoint completed")
+
+    def _fill(self, statement: str) -> str:
+        return fill(statement, {name: self._secret(name) for name in placeholders(statement)})
+
+    def _filled(self, config: Mapping[str, str]) -> dict[str, str]:
+        names = {name for value in config.values() for name in plain_placeholders(value)}
+        values = {name: self._secret(name) for name in names}
+        return {key: fill_plain(value, values) for key, value in config.items()}
+
+    def _secret(self, name: str) -> str:
+        if name not in self._secrets:
+            self._secrets[name] = self._resolve(name)
+        return self._secrets[name]
+
+    def _redact(self, text: str) -> str:
+        for value in sorted(self._secrets.values(), key=len, reverse=True):
+            text = text.replace(value, "***") if value else text
+        return text
+
+
+def _unresolvable(name: str) -> str:
+    raise Misconfigured(f"${{{name}}} cannot be resolved here: only ${{env.X}} works without Airflow (--conn).")
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _deadline(seconds: float) -> float:
+    return time.monotonic() + seconds

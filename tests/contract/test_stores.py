@@ -1,0 +1,191 @@
+"""What every store promises, on every store there is."""
+
+import multiprocessing
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from airflow_provider_flinksql.errors import Conflict, Misconfigured, Unreachable
+from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Stop
+from airflow_provider_flinksql.model.snapshot import Snapshot
+from airflow_provider_flinksql.model.spec import Spec
+from airflow_provider_flinksql.stores import Store, open_store, sqlite
+from services import postgresql as started_postgresql
+
+LINEAGE = "0b5f1d2c-93e0-4a53-9d61-6f3f6f0f6f11"
+SPEC = Spec("orders", ("INSERT INTO a SELECT 1",), properties={"parallelism.default": "2"})
+PINNED = Snapshot("file:///x", "savepoint", "stop 1", 1)
+ATTEMPT = Attempt(1, SPEC, 1, "a" * 32, True, "me", pinned=PINNED, stops=(Stop(1, "savepoint"),))
+MANIFEST = Manifest("orders", LINEAGE, pending=ATTEMPT, last_number=1)
+
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[str]:
+    with started_postgresql() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/not/there/yet/manifests.db"
+    url: str = request.getfixturevalue("postgresql")
+    engine = sa.create_engine(url)
+    with engine.begin() as db:
+        db.execute(sa.text("DROP TABLE IF EXISTS flinksql_manifest, flinksql_history"))
+    engine.dispose()
+    return url
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    opened = open_store(url)
+    yield opened
+    opened.close()
+
+
+def test_what_was_never_written_is_version_0(store):
+    found = store.get("orders")
+    assert (found.manifest, found.version) == (None, 0)
+    assert store.heads() == {}
+    assert store.history("orders") == []
+
+
+def test_reading_a_sqlite_store_leaves_no_trace(tmp_path):
+    with closing(open_store(f"sqlite:///{tmp_path}/manifests.db")) as store:
+        store.get("orders")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_manifest_comes_back_as_it_was(store):
+    version = store.put(MANIFEST, 0)
+    found = store.get("orders")
+    assert (found.manifest, found.version) == (MANIFEST, version)
+
+
+def test_only_the_expected_version_is_replaced(store):
+    version = store.put(MANIFEST, 0)
+    newer = replace(MANIFEST, last_number=2)
+    with pytest.raises(Conflict):
+        store.put(newer, version + 1)
+    with pytest.raises(Conflict):
+        store.put(newer, 0)
+    assert store.get("orders").manifest == MANIFEST
+    assert store.put(newer, version) > version
+
+
+def test_a_write_whose_answer_was_lost_is_done_by_writing_it_again(store):
+    version = store.put(MANIFEST, 0)
+    assert store.put(MANIFEST, 0) == version
+
+
+def test_closed_attempts_move_to_the_history_in_the_same_write(store):
+    version = store.put(MANIFEST, 0)
+    second = replace(ATTEMPT, number=2, job_id="b" * 32)
+    version = store.put(replace(MANIFEST, pending=second, closed=(ATTEMPT,)), version)
+    store.put(replace(MANIFEST, pending=None, closed=(second,)), version)
+    assert store.history("orders") == [ATTEMPT, second]
+    assert store.get("orders").manifest.closed == ()
+
+
+def test_a_refused_write_leaves_no_history(store):
+    store.put(MANIFEST, 0)
+    with pytest.raises(Conflict):
+        store.put(replace(MANIFEST, last_number=2, closed=(ATTEMPT,)), 7)
+    assert store.history("orders") == []
+
+
+def test_heads_are_read_by_name_or_all_at_once(store):
+    names = ["orders", "o'rders", 'a"b', "orders@1f"]
+    for name in names:
+        store.put(replace(MANIFEST, name=name), 0)
+    assert set(store.heads()) == set(names)
+    assert set(store.heads(["o'rders", "unknown"])) == {"o'rders"}
+
+
+def test_a_deleted_job_is_forgotten_with_its_history(store):
+    version = store.put(MANIFEST, 0)
+    store.put(replace(MANIFEST, last_number=2, closed=(ATTEMPT,)), version)
+    store.delete("orders")
+    assert store.get("orders").version == 0
+    assert store.history("orders") == []
+
+
+def test_a_newer_form_is_refused_not_trimmed(store, monkeypatch):
+    monkeypatch.setattr("airflow_provider_flinksql.model.manifest.DOCUMENT_VERSION", 2)
+    store.put(MANIFEST, 0)
+    monkeypatch.undo()
+    with pytest.raises(Misconfigured, match="version 2"):
+        store.get("orders")
+
+
+def _count_up(url: str, rounds: int) -> int:
+    """Raises ``last_number`` by one, ``rounds`` times, each time as what nobody else writes."""
+    store, lost = open_store(url), 0
+    for n in range(rounds):
+        while True:
+            found = store.get("orders")
+            base = found.manifest or Manifest("orders", LINEAGE)
+            mine = replace(base, last_number=base.last_number + 1, adopted=(f"{os.getpid()}/{n}",))
+            try:
+                store.put(mine, found.version)
+                break
+            except Conflict:
+                lost += 1
+    store.close()
+    return lost
+
+
+def test_no_write_of_eight_processes_is_lost(url):
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(4) as pool:
+        pool.starmap(_count_up, [(url, 10)] * 8)
+    with closing(open_store(url)) as store:
+        assert store.get("orders").manifest.last_number == 80
+
+
+def test_a_store_that_cannot_be_used_says_so(tmp_path):
+    (tmp_path / "text.db").write_text("this is not a database, but long enough to look like one" * 20)
+    with (
+        closing(open_store(f"sqlite:///{tmp_path}/text.db")) as store,
+        pytest.raises(Misconfigured, match=r"text\.db cannot be used"),
+    ):
+        store.get("orders")
+    with (
+        closing(open_store(f"sqlite:///{tmp_path}/text.db/below/a/file.db")) as store,
+        pytest.raises(Misconfigured, match="cannot be used"),
+    ):
+        store.put(MANIFEST, 0)
+
+
+@pytest.mark.parametrize("url", ["mongo://user:hunter2@host/db", "hunter2", "postgresql+nodriver://u:hunter2@h/d"])
+def test_an_unknown_kind_of_store_is_refused_without_showing_its_url(url):
+    with pytest.raises(Misconfigured) as refused:
+        open_store(url)
+    assert "hunter2" not in str(refused.value)
+    assert "sqlite:////" in str(refused.value)
+
+
+def test_a_database_that_does_not_answer_is_worth_another_try():
+    with (
+        closing(open_store("postgresql+psycopg://user:hunter2@127.0.0.1:9/db")) as store,
+        pytest.raises(Unreachable, match="does not answer") as unreachable,
+    ):
+        store.get("orders")
+    assert "hunter2" not in str(unreachable.value)
+
+
+def test_a_locked_store_is_worth_another_try(tmp_path, monkeypatch):
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
+    path = tmp_path / "manifests.db"
+    with closing(open_store(f"sqlite:///{path}")) as store, closing(sqlite3.connect(path)) as holder:
+        store.put(MANIFEST, 0)
+        holder.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(Unreachable, match="locked"):
+            store.put(replace(MANIFEST, last_number=2), 1)
