@@ -1,0 +1,55 @@
+# `make demo` and `make test` work on a fresh machine with Python >= 3.11 and nothing else prepared.
+SHELL := /bin/bash
+PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3; do \
+  command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
+BIN := .venv/bin
+MINUTES ?= 10
+
+.PHONY: help venv demo test lint unit laws contract airflow airflow31 e2e faults soak bench clean
+
+help:
+	@echo "make demo    a real Airflow deploys a streaming job on a real Flink, three times, and checks itself"
+	@echo "make test    lint, unit, laws, contract, airflow and e2e tests, against real services"
+	@echo "make airflow31   unit and airflow tests on the oldest Airflow that we run on"
+	@echo "make soak    faults at random for MINUTES=n, and what was lost or doubled"
+	@echo "make faults  workers, servers and stores that die, for real; ten minutes and more"
+	@echo "make bench   speed as ratios, side by side in one run"
+
+venv: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name it: make PYTHON=/path/to/python3" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5,<1'
+	$(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt --editable '.[local,dev]'
+	@touch $@
+
+demo: venv
+	$(BIN)/python -m demo
+
+lint: venv
+	$(BIN)/ruff check src tests example_dags demo
+	$(BIN)/mypy
+
+unit laws contract airflow e2e faults: venv
+	$(BIN)/python -m pytest tests/$@
+
+airflow31: .venv-3.1/installed
+	.venv-3.1/bin/python -m pytest tests/unit tests/airflow
+
+.venv-3.1/installed: .venv/installed constraints-3.1.txt
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-3.1
+	$(BIN)/uv pip install --python .venv-3.1/bin/python --constraint constraints-3.1.txt --editable '.[local,dev]'
+	@touch $@
+
+test: lint
+	$(BIN)/python -m pytest tests/unit tests/laws tests/contract tests/airflow tests/e2e
+
+soak: venv
+	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
+
+bench: venv
+	$(BIN)/python -m tests.bench
+
+clean:
+	rm -rf .venv .venv-3.1 .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""The demo, and the real Airflow that it and the tests run."""
