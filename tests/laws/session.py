@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow_provider_flinksql.errors import Blocked, Duplicate, InvalidQuery, NotFound, StatementFailed
 from airflow_provider_flinksql.model.after import StopOutcome
+from airflow_provider_flinksql.model.explained import Explained
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Stop
 from airflow_provider_flinksql.model.seen import ENDED, Detail, Seen, Sighting, Traits
 from airflow_provider_flinksql.model.snapshot import Snapshot
@@ -101,14 +102,18 @@ class FakeSessionCluster:
             *(Snapshot(k.location, "savepoint", "folder", attempt.number) for k in saved),
         ]
 
-    async def check(self, spec: Spec) -> None:
-        def explain() -> None:
+    async def check(self, spec: Spec) -> Explained:
+        def explain() -> Explained:
             if "refused" in spec.statements[0]:
                 raise InvalidQuery("Object 'refused' not found", 1, 1)
             if int(spec.properties.get("parallelism.default", "1")) > SLOTS:
                 raise Blocked(f"Job {spec.name} wants more than {SLOTS} slots; lower parallelism.default.")
+            return Explained("2.3.0", "\n".join(spec.statements))
 
-        self.world.request("check", explain)
+        return self.world.request("check", explain)
+
+    async def explain(self, spec: Spec) -> Explained:
+        return await self.check(spec)
 
     async def submit(self, manifest: Manifest, attempt: Attempt) -> None:
         world = self.world

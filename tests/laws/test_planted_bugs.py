@@ -12,7 +12,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from airflow_provider_flinksql.deploy import reconcile
 from airflow_provider_flinksql.errors import Duplicate
-from airflow_provider_flinksql.model import after, choose, pending, plan, situation
+from airflow_provider_flinksql.model import after, candidates, choose, pending, plan, situation
 from airflow_provider_flinksql.model import steps as do
 from airflow_provider_flinksql.model.manifest import Manifest
 from airflow_provider_flinksql.model.seen import Seen
@@ -45,7 +45,7 @@ def bug(machine: type[Jobs]) -> Callable[[Plant], Plant]:
 
 def everywhere(patch: pytest.MonkeyPatch, name: str, value: object) -> None:
     """Also where the name was imported to."""
-    for module in (after, choose, pending, plan, situation, reconcile):
+    for module in (after, candidates, choose, pending, plan, situation, reconcile):
         if hasattr(module, name):
             patch.setattr(module, name, value)
 
@@ -185,7 +185,7 @@ def sent_before_it_is_written(patch):
 
 @bug(Stops)
 def restores_what_it_was_restored_from(patch):
-    real = choose.pick
+    real = candidates.pick
 
     def same_again(manifest, seen, policy, *, fresh):
         return (manifest.current and not fresh and manifest.current.pinned) or real(manifest, seen, policy, fresh=fresh)

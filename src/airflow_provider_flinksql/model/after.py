@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from airflow_provider_flinksql.errors import Blocked
 from airflow_provider_flinksql.model import steps as do
-from airflow_provider_flinksql.model.choose import last_consent, pick
+from airflow_provider_flinksql.model.candidates import last_consent, pick
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Stop
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import Detail, Seen, Sighting

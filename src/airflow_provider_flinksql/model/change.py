@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from airflow_provider_flinksql.model.explained import Explained
 from airflow_provider_flinksql.model.options import is_harmless
 from airflow_provider_flinksql.model.spec import Spec
 
@@ -23,8 +24,12 @@ class Change:
     reason: str
 
 
-def judge(new: Spec, old: Spec) -> Change:
-    """Compare a Spec with the one that wrote the state. Names options, never their values: those may be secret."""
+def judge(new: Spec, old: Spec, planned: Explained | None = None, before: Explained | None = None) -> Change:
+    """Compare a Spec with the one that wrote the state. Names options, never their values: those may be secret.
+
+    ``planned`` and ``before`` are what the planner says of the new and of the old Spec; without both, a changed query
+    is ``unknown``.
+    """
     if new.query_digest != old.query_digest:
         return Change("query", "unknown", f"the {_changed_part(new, old)} changed")
     keys = sorted(k for k in {*new.properties, *old.properties} if new.properties.get(k) != old.properties.get(k))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from airflow_provider_flinksql.errors import Blocked, JobFailed
+from airflow_provider_flinksql.model.candidates import asked_for, candidates
 from airflow_provider_flinksql.model.change import Change, judge
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, StopKind
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import Seen
 from airflow_provider_flinksql.model.situation import Situation, situation
-from airflow_provider_flinksql.model.snapshot import Snapshot, newest
 from airflow_provider_flinksql.model.spec import Spec
 from airflow_provider_flinksql.model.steps import AwaitGone, AwaitRunning, End, Record, Step
 
@@ -67,21 +67,6 @@ def _consented(spec: Spec, current: Attempt, change: Change, policy: Policy, now
     stop: StopKind | None = None if now.over else "savepoint" if now.status == "up" else "cancel"
     what = "start empty" if asked == "none" else f"restore {asked}"
     return Start(version, asked == "none", f"you asked to {what}", stop)
-
-
-def consent_key(policy: Policy) -> str | None:
-    """What an attempt keeps of a one-run consent, so that a retry of the same run does not use it again."""
-    return f"{policy.restore_from} by {policy.owner}" if policy.restore_from else None
-
-
-def asked_for(current: Attempt | None, policy: Policy) -> str | None:
-    """The state that a person named for this run, "none" for an empty start, ``None`` if it was used already."""
-    return None if current and current.consent == consent_key(policy) else policy.restore_from
-
-
-def last_consent(current: Attempt | None, policy: Policy) -> str | None:
-    """What the next attempt keeps: the consent it is made with, else the one that was used before."""
-    return consent_key(policy) or (current.consent if current else None)
 
 
 def _live(spec: Spec, current: Attempt, change: Change, seen: Seen, now: Situation) -> Next | Start | None:
@@ -166,29 +151,6 @@ def _require_state(spec: Spec, current: Attempt, seen: Seen, now: Situation) -> 
             f"JobManager's history and {current.checkpoint_folder}. Name a savepoint or checkpoint with "
             "--restore-from LOCATION, or start empty with --restore-from none."
         )
-
-
-def candidates(current: Attempt, seen: Seen) -> tuple[Snapshot, ...]:
-    """Every snapshot of the current attempt that we know of; before its first, the one that it was restored from."""
-    stop = current.stop
-    saved: tuple[Snapshot, ...] = ()
-    if stop and stop.location and stop.state == "completed" and current.outcome in (None, "stopped", "drained"):
-        saved = (Snapshot(stop.location, "savepoint", f"stop {stop.number}", current.number),)
-    own = tuple(s for s in seen.snapshots if s.attempt == current.number)
-    kept = tuple(s for s in (current.snapshot, None if current.had_state else current.pinned) if s)
-    return saved + own + kept
-
-
-def pick(manifest: Manifest, seen: Seen, policy: Policy, *, fresh: bool) -> Snapshot | None:
-    """The snapshot that the pending attempt restores from; ``None`` when it starts empty."""
-    asked = asked_for(manifest.current, policy)
-    if asked not in (None, "none"):
-        return Snapshot(str(asked), "savepoint", "--restore-from")
-    if fresh or manifest.current is None:
-        return None
-    found = candidates(manifest.current, seen)
-    foreign = next((s for s in found if s.attempt is None), None)
-    return newest(found) or foreign
 
 
 def _refuse_query_change(spec: Spec, change: Change) -> Blocked:

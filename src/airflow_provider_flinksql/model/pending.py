@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from airflow_provider_flinksql.errors import Blocked, JobFailed
 from airflow_provider_flinksql.model import steps as do
-from airflow_provider_flinksql.model.choose import Next, Start, choose, last_consent, not_up
+from airflow_provider_flinksql.model.candidates import last_consent
+from airflow_provider_flinksql.model.choose import Next, Start, choose, not_up
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.run import choose_run

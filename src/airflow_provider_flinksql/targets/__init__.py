@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from airflow_provider_flinksql.model.after import StopOutcome
+from airflow_provider_flinksql.model.explained import Explained
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Stop
 from airflow_provider_flinksql.model.seen import Seen, Sighting, Traits
 from airflow_provider_flinksql.model.spec import Spec
@@ -26,8 +27,11 @@ class Target(Protocol):
         ``reuse`` takes the job list of the last look, for many jobs of one cluster; ``closely`` looks deeper always.
         """
 
-    async def check(self, spec: Spec) -> None:
+    async def check(self, spec: Spec) -> Explained:
         """Try everything that can fail; keeps the prepared session for the submit. Raises InvalidQuery, Blocked, …"""
+
+    async def explain(self, spec: Spec) -> Explained:
+        """What the planner of this cluster says of another Spec, in a session of its own: one that ran before."""
 
     async def submit(self, manifest: Manifest, attempt: Attempt) -> None:
         """Send the job. Raises Duplicate when a submit under this id arrived before and its job is not listed."""

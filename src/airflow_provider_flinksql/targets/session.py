@@ -24,6 +24,7 @@ from airflow_provider_flinksql.errors import (
     UnsupportedScheme,
 )
 from airflow_provider_flinksql.model.after import StopOutcome
+from airflow_provider_flinksql.model.explained import Explained
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Stop
 from airflow_provider_flinksql.model.seen import ENDED, Seen, Sighting, Traits
 from airflow_provider_flinksql.model.spec import Spec
@@ -92,16 +93,27 @@ class SessionTarget:
         lives = [await self._life_at(url) for url in sorted(others)] if self._life_at else []
         return any(life not in (None, seen.incarnation) for life in lives)
 
-    async def check(self, spec: Spec) -> None:
+    async def check(self, spec: Spec) -> Explained:
         """Open a session, run jars, tables and setup, plan the statement, count the slots. Starts nothing."""
         await self._require_slots(spec)
-        session = await self._prepare(spec)
-        statement = final_statement(spec, **CHECKED)
-        config = self._filled(check_config(spec, await self._flink_version()))
+        return await self._explain(spec, await self._prepare(spec))
+
+    async def explain(self, spec: Spec) -> Explained:
+        """What the planner says of a Spec that is not to be started; the prepared session is closed for it."""
         try:
-            await session.explain(self._fill(statement), config, deadline=_deadline(STATEMENT_SECONDS))
+            return await self._explain(spec, await self._prepare(spec))
+        finally:
+            await self.release()
+
+    async def _explain(self, spec: Spec, session: Session) -> Explained:
+        statement = self._fill(final_statement(spec, **CHECKED))
+        version = await self._flink_version()
+        config = self._filled(check_config(spec, version))
+        try:
+            text = await session.explain(statement, config, deadline=_deadline(STATEMENT_SECONDS))
         except InvalidQuery as error:
             raise error.at("statements", 0) from None
+        return Explained(version, self._redact(text))
 
     async def submit(self, manifest: Manifest, attempt: Attempt) -> None:
         """Send the job in the prepared session; through it, too, a stray job is found that went to another cluster."""
