@@ -77,6 +77,13 @@ _EXTRAS = {
         "description": 'Flink options for all jobs of this connection, as JSON: {"parallelism.default": "2"}.',
         "schema": {"type": ["object", "null"]},
     },
+    "storage_options": {
+        "label": "Storage options",
+        "description": "What opens the object store where Flink keeps state, as JSON, where the environment of the "
+        'workers (AWS_ACCESS_KEY_ID, …) does not: {"endpoint": "http://minio:9000", "access_key_id": "…", '
+        '"secret_access_key": "…"}.',
+        "schema": {"type": ["object", "null"]},
+    },
 }
 
 _OPTIONS = {

@@ -38,6 +38,18 @@ def test_settings_come_from_a_connection_in_json(connection):
     assert (settings.auth, settings.verify, settings.properties) == (Auth(), True, {"a": "1"})
 
 
+@pytest.mark.parametrize("spelled", [lambda options: options, json.dumps])
+def test_storage_options_open_the_object_store_and_are_not_shown(connection, monkeypatch, spelled):
+    masked = []
+    monkeypatch.setattr("airflow_provider_flinksql.hooks.flinksql.mask_secret", masked.append)
+    options = {"endpoint": "http://s3:9000", "secret_access_key": "c4n4ry"}
+    connection(extra={"jobmanager_url": JOBMANAGER, "storage_options": spelled(options)})
+    settings = HOOK.settings()
+    assert settings.storage == options
+    assert "c4n4ry" not in repr(settings)
+    assert masked == ["c4n4ry"]
+
+
 def test_settings_come_from_a_connection_as_uri(monkeypatch):
     properties = quote(json.dumps({"parallelism.default": "2"}), safe="")
     extra = f"jobmanager_url={quote(JOBMANAGER, safe='')}&verify=false&flink_properties={properties}"
@@ -81,6 +93,7 @@ def test_it_knows_the_ways_to_prove_who_we_are(connection, given, auth):
         ({"extra": {"jobmanager_url": JOBMANAGER, "auth": "basic"}}, "auth: basic needs login and password"),
         ({"extra": {"jobmanager_url": JOBMANAGER, "flink_properties": "{"}}, "flink_properties is not JSON"),
         ({"extra": {"jobmanager_url": JOBMANAGER, "flink_properties": "[1]"}}, "must be a mapping"),
+        ({"extra": {"jobmanager_url": JOBMANAGER, "storage_options": "c4n4ry"}}, "storage_options is not JSON"),
     ],
 )
 def test_what_a_connection_lacks_is_said_with_its_name(connection, given, said):

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
 from airflow_provider_flinksql import local
-from airflow_provider_flinksql.clients import statefiles
 from airflow_provider_flinksql.clients.flink import JobManager
 from airflow_provider_flinksql.clients.gateway import Gateway
 from airflow_provider_flinksql.clients.http import SyncIO, run_sync
+from airflow_provider_flinksql.clients.statefiles import StateFiles
 from airflow_provider_flinksql.model.manifest import Manifest
 from airflow_provider_flinksql.model.seen import ENDED
 from airflow_provider_flinksql.model.spec import Spec
@@ -306,5 +306,5 @@ class RealCluster:
         path.write_text("a file where a folder is wanted")
 
     def delete(self, location: str) -> None:
-        assert statefiles.exists(location)
+        assert StateFiles().find(location)
         shutil.rmtree(location.removeprefix("file:"))

@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from airflow_provider_flinksql.clients import statefiles
 from airflow_provider_flinksql.clients.flink import JobManager, incarnation
 from airflow_provider_flinksql.clients.gateway import Gateway
 from airflow_provider_flinksql.clients.http import AsyncIO, SyncIO, run_sync
+from airflow_provider_flinksql.clients.statefiles import StateFiles, same_location
 from airflow_provider_flinksql.errors import (
     DeadlineExceeded,
     Duplicate,
@@ -29,6 +29,7 @@ TABLES = [
 ]
 COUNT = "INSERT INTO sink SELECT k, COUNT(*) FROM src GROUP BY k"
 NOWHERE = "file:///not/there"
+FILES = StateFiles()
 
 
 @pytest.fixture(params=["worker", "triggerer"])
@@ -105,14 +106,16 @@ def test_a_job_from_start_to_restore(talk, tmp_path):
         seen = await jobmanager.checkpoints(first)
         assert (seen.completed[0].id, seen.completed[0].kind, seen.restored) == (number, "checkpoint", None)
         folder = f"file://{tmp_path}/checkpoints/{first}"
-        assert [one[0] for one in statefiles.completed_checkpoints(folder)] == [number]
-        assert statefiles.same_location(statefiles.completed_checkpoints(folder)[0][1], seen.completed[0].location)
+        assert [one.checkpoint_id for one in FILES.completed_checkpoints(folder)] == [number]
+        assert same_location(FILES.completed_checkpoints(folder)[0].location, seen.completed[0].location)
 
-        await jobmanager.savepoint(first, saved, f"file://{tmp_path}/saved")
+        await jobmanager.savepoint(first, saved, f"file://{tmp_path}/saved", format="native")
         savepoint = await until(
             io, lambda: jobmanager.savepoint_status(first, saved), lambda status: status.state != "in-progress"
         )
         assert (savepoint.state, savepoint.cause) == ("completed", None)
+        kept = FILES.find_savepoint(f"file://{tmp_path}/saved")
+        assert (same_location(kept.location, savepoint.location), kept.checkpoint_id > number) == (True, True)
 
         own = f"file://{tmp_path}/own"
         await jobmanager.stop(first, stopped, own)
@@ -121,10 +124,11 @@ def test_a_job_from_start_to_restore(talk, tmp_path):
             io, lambda: jobmanager.savepoint_status(first, stopped), lambda status: status.state != "in-progress"
         )
         assert stop.state == "completed"
-        assert statefiles.same_location(statefiles.find_savepoint(own), stop.location)
-        assert statefiles.exists(stop.location)
+        assert same_location(FILES.find_savepoint(own).location, stop.location)
+        assert FILES.find(stop.location)
         await ended(jobmanager, io, first, "FINISHED")
-        assert (await jobmanager.checkpoints(first)).stopped_with.location == stop.location
+        by_stop = (await jobmanager.checkpoints(first)).stopped_with
+        assert (by_stop.location, by_stop.id) == (stop.location, FILES.find_savepoint(own).checkpoint_id)
         await jobmanager.cancel(first)  # it has ended: as good
 
         restoring = {"execution.state-recovery.path": stop.location}
@@ -133,13 +137,13 @@ def test_a_job_from_start_to_restore(talk, tmp_path):
         await all_running(jobmanager, io, second)
         await proven(jobmanager, io, second, trigger)
         seen = await jobmanager.checkpoints(second)
-        assert statefiles.same_location(seen.restored.location, stop.location)
+        assert same_location(seen.restored.location, stop.location)
         assert seen.restored.is_savepoint
         await jobmanager.cancel(second)
         await ended(jobmanager, io, second, "CANCELED")
         seen = await jobmanager.checkpoints(second)
         assert seen.stopped_with is None
-        assert statefiles.exists(seen.completed[0].location)
+        assert FILES.find(seen.completed[0].location)
 
     talk(flow)
 

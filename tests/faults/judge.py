@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
-from airflow_provider_flinksql.model.pending import plain
+from airflow_provider_flinksql.model.snapshot import plain
 from airflow_provider_flinksql.stores import Store
 
 ENDED = ("FINISHED", "FAILED", "CANCELED")

@@ -1,5 +1,7 @@
 """A look at a job of which the JobManager knows no more than its id."""
 
+import struct
+
 import httpx
 
 from airflow_provider_flinksql.clients.http import SyncIO, run_sync
@@ -12,7 +14,7 @@ from onejob import JOBMANAGER, LIFE, SETTLED, OneJob, on_record
 def test_checkpoints_of_the_last_life_are_found_though_the_id_was_used_up_in_this_one(tmp_path):
     metadata = tmp_path / "chk-7" / "_metadata"
     metadata.parent.mkdir()
-    metadata.write_text("state")
+    metadata.write_bytes(struct.pack(">iiq", 0x4960672D, 6, 7))
     _, manifest = on_record(tmp_path, incarnation="another", burnt_in=LIFE, checkpoint_folder=f"file://{tmp_path}")
     server = OneJob(manifest, "FAILED")
     job = f"/jobs/{manifest.current.job_id}"

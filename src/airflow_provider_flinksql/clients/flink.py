@@ -45,6 +45,7 @@ class Checkpoint:
     kind: SnapshotKind
     time: int
     discarded: bool
+    size: int | None = None
 
     @property
     def restorable(self) -> bool:
@@ -317,6 +318,7 @@ def _checkpoint(entry: Mapping[str, Any]) -> Checkpoint:
         kind=_KINDS.get(entry["checkpoint_type"], "checkpoint"),
         time=entry["latest_ack_timestamp"],
         discarded=entry["discarded"],
+        size=entry.get("state_size"),
     )
 
 

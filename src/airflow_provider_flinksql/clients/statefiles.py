@@ -1,42 +1,118 @@
-"""Looking into the state folders of jobs that ended. Only what this machine can read: ``file:`` and plain paths."""
+"""Looking into the folders where Flink keeps the state of jobs, on this machine's disks and in object stores.
+
+Only ``_metadata`` makes a checkpoint or savepoint complete: a folder alone is one under way, or what is left of one.
+Folders are listed by one level, so what lies in ``shared/`` costs nothing. obstore is imported when first needed.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import Any, Protocol
 
-from airflow_provider_flinksql.errors import Misconfigured, UnsupportedScheme
+from airflow_provider_flinksql.errors import Misconfigured, Unreachable, UnsupportedScheme
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+_ROOT = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(?://([^/]*))?")
 _FILE = re.compile(r"file:(?://(?:localhost)?(?=/)|(?=/(?!/)))")
+_S3 = re.compile(r"s3[apn]?://")
+_REMOTE = {"s3": "s3", "s3a": "s3", "s3p": "s3", "s3n": "s3", "gs": "gs", "abfs": "abfs", "abfss": "abfss", "az": "az"}
 _METADATA = "_metadata"
+_HEAD = struct.Struct(">iiq")  # magic, version, checkpoint id: alike in every version (measured: 1.20.3, 2.3.0)
+_MAGIC = 0x4960672D
+_PATIENCE = {"timeout": "30s", "connect_timeout": "4s"}
+_RETRIES = {"max_retries": 2, "retry_timeout": timedelta(seconds=15)}
+_CLIENT = {
+    *("allow_http", "allow_invalid_certificates", "connect_timeout", "timeout", "user_agent"),
+    *("proxy_url", "proxy_ca_certificate", "proxy_excludes"),
+}
+"""Options of the HTTP client; all others are the object store's own."""
+_NO = ("status code: 4", "//169.254.169.254/")
+"""What no second try mends: a refusal, and that no credentials were found (the cloud's own machines are asked last)."""
 
 
-def completed_checkpoints(folder: str) -> list[tuple[int, str]]:
-    """Id and location of each completed checkpoint of a job, newest first; ``folder`` holds the job's ``chk-N``.
+@dataclass(frozen=True)
+class Kept:
+    """A complete checkpoint or savepoint: where, its checkpoint id, and when it was written (seconds)."""
 
-    A ``chk-N`` without ``_metadata`` is not complete. No folder, no checkpoints.
-    """
-    with _looking_into(folder) as path:
-        found = [int(one.name[4:]) for one in path.glob("chk-*") if one.name[4:].isdigit() and _is_complete(one)]
-        return [(number, f"{folder.rstrip('/')}/chk-{number}") for number in sorted(found, reverse=True)]
-
-
-def find_savepoint(folder: str) -> str | None:
-    """The one complete savepoint in a folder that was given to one stop, or None."""
-    with _looking_into(folder) as path:
-        found = sorted(one.name for one in path.glob("savepoint-*") if _is_complete(one))
-    if len(found) > 1:
-        raise Misconfigured(f"{folder} holds {len(found)} savepoints ({', '.join(found)}) where one was expected")
-    return f"{folder.rstrip('/')}/{found[0]}" if found else None
+    location: str
+    checkpoint_id: int
+    time: float
 
 
-def exists(location: str) -> bool:
-    """Whether a complete checkpoint or savepoint lies there; ``location`` may end in ``/_metadata``."""
-    with _looking_into(location) as path:
-        return _is_complete(path.parent if path.name == _METADATA else path)
+class Files(Protocol):
+    """A file system, by what is asked of it. Paths are without scheme and bucket."""
+
+    def folders(self, path: str) -> list[str]:
+        """The names of the folders in a folder; none if it is not there."""
+
+    def read(self, path: str, most: int | None = None) -> tuple[bytes, float] | None:
+        """The content of a file, or its first bytes, and when it was written; None if it is not there."""
+
+
+class StateFiles:
+    """Every place where state may lie. ``options`` are obstore's, for object stores; the environment's hold besides."""
+
+    def __init__(self, options: Mapping[str, str] | None = None) -> None:
+        self._options = options or {}
+        self._buckets: dict[str, Files] = {}
+
+    def completed_checkpoints(self, folder: str) -> list[Kept]:
+        """The completed checkpoints of a job, newest first; ``folder`` holds its ``chk-N``."""
+        found = self._complete(folder, lambda name: name.startswith("chk-") and name[4:].isdigit())
+        return sorted(found, key=lambda kept: kept.checkpoint_id, reverse=True)
+
+    def find_savepoint(self, folder: str) -> Kept | None:
+        """The one complete savepoint in a folder that was given to one stop, or None."""
+        found = self._complete(folder, lambda name: name.startswith("savepoint-"))
+        if len(found) > 1:
+            names = ", ".join(sorted(kept.location.rpartition("/")[2] for kept in found))
+            raise Misconfigured(f"{folder} holds {len(found)} savepoints ({names}) where one was expected")
+        return found[0] if found else None
+
+    def find(self, location: str) -> Kept | None:
+        """The complete checkpoint or savepoint that lies there; ``location`` may end in ``/_metadata``."""
+        folder = location.rstrip("/").removesuffix(f"/{_METADATA}")
+        with self._looking_into(folder) as (files, path):
+            return _kept(files, path, folder)
+
+    def read(self, location: str) -> bytes | None:
+        """The whole content of a file, None if there is none."""
+        with self._looking_into(location) as (files, path):
+            found = files.read(path)
+        return found and found[0]
+
+    def _complete(self, folder: str, wanted: Any) -> list[Kept]:
+        base = folder.rstrip("/")
+        with self._looking_into(base) as (files, path):
+            found = [_kept(files, f"{path}/{name}", f"{base}/{name}") for name in files.folders(path) if wanted(name)]
+        return [kept for kept in found if kept]
+
+    @contextmanager
+    def _looking_into(self, location: str) -> Iterator[tuple[Files, str]]:
+        path = _FILE.sub("", location)
+        root = _ROOT.match(path)
+        try:
+            if root is None:
+                yield _Disk(), path
+            elif root[1] in _REMOTE and root[2]:
+                yield self._bucket(f"{_REMOTE[root[1]]}://{root[2]}", location), path[root.end() :].strip("/")
+            else:
+                raise UnsupportedScheme(
+                    f"{location}: state in {root[1]}: cannot be looked at from here. Name the snapshot with "
+                    "--restore-from."
+                )
+        except OSError as error:
+            raise Misconfigured(f"{location} cannot be read: {error.strerror or error}") from error
+
+    def _bucket(self, url: str, location: str) -> Files:
+        if url not in self._buckets:
+            self._buckets[url] = _Bucket(url, self._options, location)
+        return self._buckets[url]
 
 
 def same_location(one: str, other: str) -> bool:
@@ -45,22 +121,79 @@ def same_location(one: str, other: str) -> bool:
 
 
 def _canonical(location: str) -> str:
-    return _FILE.sub("", location).rstrip("/").removesuffix(f"/{_METADATA}").rstrip("/")
+    path = _S3.sub("s3://", _FILE.sub("", location))
+    return path.rstrip("/").removesuffix(f"/{_METADATA}").rstrip("/")
 
 
-def _is_complete(folder: Path) -> bool:
-    metadata = folder / _METADATA
-    return metadata.is_file() and metadata.stat().st_size > 0
+def _kept(files: Files, path: str, location: str) -> Kept | None:
+    found = files.read(f"{path}/{_METADATA}", _HEAD.size)
+    if found is None or len(found[0]) < _HEAD.size:
+        return None
+    magic, _, checkpoint_id = _HEAD.unpack(found[0])
+    return Kept(location, checkpoint_id, found[1]) if magic == _MAGIC else None
 
 
-@contextmanager
-def _looking_into(location: str) -> Iterator[Path]:
-    path = _FILE.sub("", location)
-    if scheme := _SCHEME.match(path):
-        raise UnsupportedScheme(
-            f"{location}: state in {scheme[1]}: cannot be looked at from here. Name the snapshot with --restore-from."
-        )
-    try:
-        yield Path(path)
-    except OSError as error:
-        raise Misconfigured(f"{location} cannot be read: {error.strerror or error}") from error
+class _Disk:
+    """What this machine sees; names are taken as written."""
+
+    def folders(self, path: str) -> list[str]:
+        try:
+            return [one.name for one in Path(path).iterdir()]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def read(self, path: str, most: int | None = None) -> tuple[bytes, float] | None:
+        try:
+            with Path(path).open("rb") as file:
+                return file.read(-1 if most is None else most), Path(path).stat().st_mtime
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+
+class _Bucket:
+    """A bucket or container of an object store. Its credentials are the environment's, unless the options name some."""
+
+    def __init__(self, url: str, options: Mapping[str, str], location: str) -> None:
+        from obstore.store import from_url
+
+        self._url = url
+        client = {key: value for key, value in options.items() if key in _CLIENT}
+        config = {key: value for key, value in options.items() if key not in _CLIENT}
+        with self._asking(location):
+            # Whether it is http or https is what the endpoint says, and no option beside it.
+            settings: dict[str, Any] = {"client_options": {"allow_http": True, **_PATIENCE, **client}}
+            self._store = from_url(url, config=config or None, retry_config=_RETRIES, **settings)  # type: ignore[call-overload]
+
+    def folders(self, path: str) -> list[str]:
+        import obstore
+
+        with self._asking(path):
+            found = obstore.list_with_delimiter(self._store, f"{path}/")
+        return [prefix.rstrip("/").rpartition("/")[2] for prefix in found["common_prefixes"]]
+
+    def read(self, path: str, most: int | None = None) -> tuple[bytes, float] | None:
+        import obstore
+
+        with self._asking(path):
+            try:
+                about = obstore.head(self._store, path)
+                size = about["size"] if most is None else min(most, about["size"])
+                content = bytes(obstore.get_range(self._store, path, start=0, length=size)) if size else b""
+            except FileNotFoundError:
+                return None
+        return content, about["last_modified"].timestamp()
+
+    @contextmanager
+    def _asking(self, path: str) -> Iterator[None]:
+        from obstore import exceptions
+
+        try:
+            yield
+        except exceptions.BaseError as error:
+            said = str(error).partition("\n")[0]
+            where = path if "://" in path else f"{self._url}/{path}"
+            told_no = type(error) is not exceptions.GenericError or any(word in said for word in _NO)
+            raise (Misconfigured if told_no else Unreachable)(
+                f"{where} cannot be read: {said.rstrip('.')}. Credentials and endpoint come from storage_options "
+                "of the connection, else from the environment (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL, …)."
+            ) from error

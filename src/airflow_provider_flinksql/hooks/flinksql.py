@@ -180,7 +180,8 @@ def settings_of(connection: Connection, extra: Mapping[str, Any]) -> Settings:
         jobmanager=_without_login(name, "jobmanager_url", str(extra["jobmanager_url"]).rstrip("/")),
         auth=auth,
         verify=_verify(extra.get("verify")),
-        properties=_properties(name, extra.get("flink_properties")),
+        properties=_texts(name, "flink_properties", extra, {"parallelism.default": "2"}),
+        storage=_storage(name, extra),
     )
 
 
@@ -218,15 +219,22 @@ def _verify(value: Any) -> bool | str:
             return path
 
 
-def _properties(name: str, given: Any) -> dict[str, str]:
+def _storage(name: str, extra: Mapping[str, Any]) -> dict[str, str]:
+    options = _texts(name, "storage_options", extra, {"region": "eu-central-1"})
+    for key, value in options.items():
+        if any(word in key.lower() for word in ("secret", "key", "token", "sas", "password")):
+            mask_secret(value)
+    return options
+
+
+def _texts(name: str, field: str, extra: Mapping[str, Any], example: Mapping[str, str]) -> dict[str, str]:
+    given = extra.get(field)
     try:
         found = json.loads(given) if isinstance(given, str) and given.strip() else given or {}
     except ValueError as error:
-        raise Misconfigured(f"Connection {name}: flink_properties is not JSON: {error}.") from None
+        raise Misconfigured(f"Connection {name}: {field} is not JSON: {error}.") from None
     if not isinstance(found, Mapping):
-        raise Misconfigured(
-            f'Connection {name}: flink_properties must be a mapping such as {{"parallelism.default": "2"}}.'
-        )
+        raise Misconfigured(f"Connection {name}: {field} must be a mapping such as {json.dumps(example)}.")
     return {str(key): json.dumps(value) if isinstance(value, bool) else str(value) for key, value in found.items()}
 
 

@@ -13,6 +13,7 @@ from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.run import choose_run
 from airflow_provider_flinksql.model.seen import Detail, Seen
 from airflow_provider_flinksql.model.situation import LATE_SUBMIT, STABLE_MS, Situation, may_land_late, situation
+from airflow_provider_flinksql.model.snapshot import plain
 from airflow_provider_flinksql.model.spec import Spec
 
 
@@ -128,9 +129,3 @@ def restored_as_pinned(attempt: Attempt, detail: Detail) -> bool:
     restored = plain(detail.restored)
     own = attempt.checkpoint_folder
     return restored == plain(attempt.pinned.location) or (own is not None and restored.startswith(plain(own) + "/"))
-
-
-def plain(location: str) -> str:
-    """One spelling for ``file:/x``, ``file:///x``, ``/x``, with or without ``/_metadata``."""
-    path = location.removesuffix("/").removesuffix("/_metadata").removesuffix("/")
-    return "/" + path.removeprefix("file:").lstrip("/") if path.startswith(("file:", "/")) else path

@@ -12,7 +12,8 @@ class Snapshot:
     """A restorable state: where it is, which attempt wrote it, and who told us.
 
     ``checkpoint_id`` is ``None`` where only the location is known (an operation's answer); ``attempt`` is ``None`` for
-    state that is not of this lineage. ``source`` is shown to users: "stop 2", "JobManager", "folder", "--restore-from".
+    state that is not of this lineage. ``source`` is shown to users: "stop 2", "JobManager", "archive", "folder",
+    "--restore-from". ``time`` (seconds, of whoever wrote it) orders nothing within a lineage; ``size`` is in bytes.
     """
 
     location: str
@@ -20,6 +21,18 @@ class Snapshot:
     source: str
     attempt: int | None = None
     checkpoint_id: int | None = None
+    time: float | None = None
+    job_id: str | None = None
+    size: int | None = None
+
+    @property
+    def of_our_stop(self) -> bool:
+        """Whether a stop that we asked for took it: no age makes it unwanted."""
+        return self.source.startswith("stop ")
+
+    def older_than(self, seconds: float | None, now: float) -> bool:
+        """Whether it is known to have been written longer ago than that."""
+        return seconds is not None and self.time is not None and now - self.time > seconds
 
     def __str__(self) -> str:
         return f"{self.kind} {self.location}"
@@ -31,6 +44,12 @@ def newest(snapshots: Iterable[Snapshot]) -> Snapshot | None:
     Clocks play no part: a restarted JobManager or a worker with a wrong clock must not change the choice.
     """
     return max((s for s in snapshots if s.attempt is not None), key=_rank, default=None)
+
+
+def plain(location: str) -> str:
+    """One spelling for ``file:/x``, ``file:///x``, ``/x``, with or without ``/_metadata``."""
+    path = location.removesuffix("/").removesuffix("/_metadata").removesuffix("/")
+    return "/" + path.removeprefix("file:").lstrip("/") if path.startswith(("file:", "/")) else path
 
 
 def _rank(snapshot: Snapshot) -> tuple[int, float]:

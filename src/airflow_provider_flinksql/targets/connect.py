@@ -23,7 +23,8 @@ class Settings:
     """Where a cluster is and how to speak to it; resolved before a flow starts. Its repr shows no secret.
 
     ``cluster`` is the name under which attempts remember it (default: the JobManager's URL), ``properties`` are Flink
-    options for all jobs, ``store`` is the URL of the manifest store.
+    options for all jobs, ``store`` is the URL of the manifest store, ``storage`` what opens the object stores where
+    state lies (obstore's options, besides those of the environment).
     """
 
     gateway: str
@@ -32,6 +33,7 @@ class Settings:
     verify: bool | str = True
     cluster: str | None = None
     store: str | None = None
+    storage: Mapping[str, str] = field(default_factory=dict, repr=False)
     properties: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -52,7 +54,7 @@ def connect(
         async def life_at(url: str) -> str | None:
             return await _life_at(url, settings.verify)
 
-        yield SessionTarget(name, jobmanager, gateway, resolve, life_at), jobmanager
+        yield SessionTarget(name, jobmanager, gateway, resolve, life_at, settings.storage), jobmanager
 
 
 async def _life_at(url: str, verify: bool | str) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from airflow_provider_flinksql.clients import statefiles
+from airflow_provider_flinksql.clients.archives import find_archive
 from airflow_provider_flinksql.clients.flink import (
     Checkpoint,
     Checkpoints,
@@ -16,6 +16,7 @@ from airflow_provider_flinksql.clients.flink import (
     incarnation,
 )
 from airflow_provider_flinksql.clients.http import IO
+from airflow_provider_flinksql.clients.statefiles import Kept, StateFiles
 from airflow_provider_flinksql.errors import NotFound, Unreachable, UnsupportedScheme
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.options import canonical, parse_duration
@@ -66,9 +67,18 @@ async def await_fresh(jobmanager: JobManager, io: IO, config: Mapping[str, str],
 class Look:
     """A look for the sake of one job; ``closely`` also where everything seems well."""
 
-    def __init__(self, jobmanager: JobManager, io: IO, cluster: str, taken: Survey, manifest: Manifest | None) -> None:
+    def __init__(
+        self,
+        jobmanager: JobManager,
+        io: IO,
+        files: StateFiles,
+        cluster: str,
+        taken: Survey,
+        manifest: Manifest | None,
+    ) -> None:
         self._jobmanager = jobmanager
         self._io = io
+        self._files = files
         self._cluster = cluster
         self._survey = taken
         self._manifest = manifest
@@ -85,8 +95,10 @@ class Look:
             own: list[Snapshot] = []
             if sighting and (closely or not _as_confirmed(attempt, sighting)):
                 details[attempt.job_id], own = await self._closely(attempt.number, sighting, attempt)
-            if sighting is None or (not own and self._of_another_life(attempt)):
-                own, found = _search(attempt)
+            elif sighting is None and (past := await self._remembered(attempt)):
+                sightings[attempt.job_id], details[attempt.job_id], own = past
+            if not own and (sighting is None or self._of_another_life(attempt)):
+                own, found = search(self._files, attempt)
                 searched = searched and found
             snapshots += own
         for stranger in (s for s in sightings.values() if s.attempt is None and s.live):
@@ -143,31 +155,64 @@ class Look:
         except NotFound:
             return None
 
+    async def _remembered(self, attempt: Attempt) -> tuple[Sighting, Detail, list[Snapshot]] | None:
+        """What the archive says of an ended job that the JobManager does not list."""
+        archive = find_archive(self._files, self._survey.config, attempt.job_id)
+        if archive is None:
+            return None
+        jobmanager = JobManager(archive)
+        ended = (job for job in await jobmanager.overview() if job.name == attempt.spec.name)  # not what burnt its id
+        for job in ended:
+            sighting = await self._sighting(job)
+            return sighting, *await self._told(jobmanager, "archive", attempt.number, sighting)
+        return None
+
     async def _closely(self, number: int, sighting: Sighting, attempt: Attempt | None) -> tuple[Detail, list[Snapshot]]:
         if sighting.state == "INITIALIZING":  # nobody can speak for the job yet: Flink refuses to be asked about it
             return Detail(), []
         try:
             if not sighting.live and not (attempt and attempt.stop and attempt.stop.location):
                 await await_fresh(self._jobmanager, self._io, self._survey.config, sighting.job_id, sighting.changed_at)
-            checkpoints = await self._jobmanager.checkpoints(sighting.job_id)
-            exceptions = await self._jobmanager.exceptions(sighting.job_id)
-            settings = await self._jobmanager.checkpoint_config(sighting.job_id) or {}
+            detail, found = await self._told(self._jobmanager, "JobManager", number, sighting)
             proof: Proof = await self._proof(attempt, sighting) if attempt else "none"
         except NotFound as error:
             raise Unreachable(f"Job {sighting.job_id} was forgotten while it was looked at; look again.") from error
+        return replace(detail, proof=proof), found
+
+    async def _told(
+        self, jobmanager: JobManager, source: str, number: int, sighting: Sighting
+    ) -> tuple[Detail, list[Snapshot]]:
+        checkpoints = await jobmanager.checkpoints(sighting.job_id)
+        exceptions = await jobmanager.exceptions(sighting.job_id)
+        settings = await jobmanager.checkpoint_config(sighting.job_id) or {}
         deleted = bool((settings.get("externalization") or {}).get("delete_on_cancellation", False))
         detail = _detail(checkpoints, exceptions, sighting)
         lost = deleted and sighting.state == "CANCELED"
         kept = [c for c in checkpoints.completed if c.restorable] if checkpoints else []
         found = [
-            # What completes while the tasks end is older than the savepoint of the stop: with no id it ranks highest.
-            Snapshot(c.location, _kind(c), "JobManager", number, None if c.location == detail.stopped_with else c.id)
+            Snapshot(
+                c.location,
+                _kind(c),
+                source,
+                number,
+                # What completes while tasks end is older than the savepoint of the stop: with no id it ranks highest.
+                None if c.location == detail.stopped_with else c.id,
+                c.time / 1000,
+                sighting.job_id,
+                c.size,
+            )
             for c in kept
             if c.location and not (lost and c.kind == "checkpoint")
         ]
         # The JobManager knows what it deleted itself; what people deleted only the folder tells.
-        found = [snapshot for snapshot in found if sighting.live or _exists(snapshot.location)]
-        return replace(detail, delete_on_cancellation=deleted, proof=proof), found
+        found = [snapshot for snapshot in found if sighting.live or self._exists(snapshot.location)]
+        return replace(detail, delete_on_cancellation=deleted), found
+
+    def _exists(self, location: str) -> bool:
+        try:
+            return self._files.find(location) is not None
+        except UnsupportedScheme:
+            return True
 
     async def _proof(self, attempt: Attempt, sighting: Sighting) -> Proof:
         if not self._manifest or not attempt.proofs or attempt.state == "confirmed" or not sighting.live:
@@ -212,19 +257,23 @@ def _stopped_with(checkpoints: Checkpoints | None, sighting: Sighting) -> Checkp
     return checkpoints.stopped_with if checkpoints and sighting.state == "FINISHED" else None
 
 
-def _search(attempt: Attempt) -> tuple[list[Snapshot], bool]:
+def search(files: StateFiles, attempt: Attempt) -> tuple[list[Snapshot], bool]:
     """Look into the folders of a job that the JobManager does not list; ``False``: they cannot be looked into."""
     if attempt.spec.mode == "batch":
         return [], True
     if attempt.checkpoint_folder is None:
         return [], not attempt.had_state
     try:
-        found = statefiles.completed_checkpoints(attempt.checkpoint_folder)
-        saved = [statefiles.find_savepoint(stop.folder) for stop in attempt.stops if stop.folder]
+        completed = files.completed_checkpoints(attempt.checkpoint_folder)
+        saved = [files.find_savepoint(stop.folder) for stop in attempt.stops if stop.folder]
     except UnsupportedScheme:
         return [], False
-    checkpoints = [Snapshot(where, "checkpoint", "folder", attempt.number, number) for number, where in found]
-    return checkpoints + [Snapshot(where, "savepoint", "folder", attempt.number) for where in saved if where], True
+    found: list[tuple[Literal["checkpoint", "savepoint"], Kept]] = [("checkpoint", kept) for kept in completed]
+    found += [("savepoint", kept) for kept in saved if kept]
+    return [
+        Snapshot(kept.location, kind, "folder", attempt.number, kept.checkpoint_id, kept.time, attempt.job_id)
+        for kind, kept in found
+    ], True
 
 
 def _seconds(duration: str) -> float:
@@ -232,10 +281,3 @@ def _seconds(duration: str) -> float:
         return parse_duration(duration)
     except ValueError:  # Flink reads more ways of writing one than we do
         return parse_duration(DEFAULT_AGE)
-
-
-def _exists(location: str) -> bool:
-    try:
-        return statefiles.exists(location)
-    except UnsupportedScheme:
-        return True

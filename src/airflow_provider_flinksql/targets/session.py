@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from airflow_provider_flinksql.clients import statefiles
 from airflow_provider_flinksql.clients.flink import JobListing, JobManager
 from airflow_provider_flinksql.clients.gateway import Gateway, Session
 from airflow_provider_flinksql.clients.http import IO
+from airflow_provider_flinksql.clients.statefiles import StateFiles, same_location
 from airflow_provider_flinksql.errors import (
     Blocked,
     Duplicate,
@@ -63,12 +63,14 @@ class SessionTarget:
         gateway: IO,
         resolve: Resolve | None = None,
         life_at: Callable[[str], Awaitable[str | None]] | None = None,
+        storage: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         self._life_at = life_at
         self._io = jobmanager
         self._jobmanager = JobManager(jobmanager)
         self._gateway = Gateway(gateway)
+        self._files = StateFiles(storage)
         self._resolve = resolve or _unresolvable
         self._secrets: dict[str, str] = {}
         self._session: Session | None = None
@@ -82,7 +84,9 @@ class SessionTarget:
             self._survey = await survey(JobManager(self._io, _deadline(FIRST_LOOK_SECONDS)))
         elif not reuse:
             self._survey = await survey(self._jobmanager)
-        seen = await Look(self._jobmanager, self._io, self.name, self._survey, manifest).at(name, closely)
+        seen = await Look(
+            self._jobmanager, self._io, self._files, self.name, self._survey, manifest
+        ).at(name, closely)
         return replace(seen, old_cluster_answers=await self._answers_elsewhere(manifest, seen))
 
     async def _answers_elsewhere(self, manifest: Manifest | None, seen: Seen) -> bool:
@@ -272,13 +276,15 @@ class SessionTarget:
         if stop.kind == "cancel":
             return StopOutcome(True)
         try:
-            location = statefiles.find_savepoint(stop.folder or "")
+            saved = self._files.find_savepoint(stop.folder or "")
         except UnsupportedScheme as error:
             raise Blocked(
                 f"Job {attempt.spec.name} ended after a stop whose answer is lost, and {stop.folder} cannot be looked "
                 "into from here. Look there and name the savepoint with --restore-from LOCATION."
             ) from error
-        return StopOutcome(True, location, None if location else "the job is gone, and its stop left no savepoint")
+        if saved is None:
+            return StopOutcome(True, None, "the job is gone, and its stop left no savepoint")
+        return StopOutcome(True, saved.location)
 
     async def _outcome_of_history(self, job: JobListing, stop: Stop, cause: str | None) -> StopOutcome:
         """The answer expired or says no; the job's own history holds a savepoint that completed."""
@@ -287,7 +293,7 @@ class SessionTarget:
         checkpoints = await self._jobmanager.checkpoints(job.id)
         for checkpoint in checkpoints.completed if checkpoints else ():
             folder = (checkpoint.location or "").rpartition("/")[0]
-            if checkpoint.kind == "stop-savepoint" and stop.folder and statefiles.same_location(folder, stop.folder):
+            if checkpoint.kind == "stop-savepoint" and stop.folder and same_location(folder, stop.folder):
                 return StopOutcome(True, checkpoint.location)
         return StopOutcome(True, None, cause or "the job ended before its savepoint completed")
 
