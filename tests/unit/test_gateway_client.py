@@ -25,6 +25,8 @@ NOT_READY = httpx.Response(200, json={"resultType": "NOT_READY", "nextResultUri"
 CLOSED = httpx.Response(200, json={"status": "CLOSED"})
 OPENED = httpx.Response(200, json={"sessionHandle": HANDLE})
 
+EXPLAIN = "EXPLAIN CHANGELOG_MODE, JSON_EXECUTION_PLAN\n"
+
 
 def executing(statement="SELECT 1", config=None, redact=str, **options):
     return lambda io: Session(io, HANDLE, redact).execute(statement, config, **options)
@@ -254,7 +256,7 @@ def test_explain_gives_the_planners_text(speak, recorded):
     text = speak(lambda io: Session(io, HANDLE).explain("INSERT INTO t SELECT 1", {"a": "b"}), server)
     assert text.startswith("== Abstract Syntax Tree ==")
     assert "== Optimized Execution Plan ==" in text
-    assert server.body(0) == {"statement": "EXPLAIN PLAN FOR\nINSERT INTO t SELECT 1", "executionConfig": {"a": "b"}}
+    assert server.body(0) == {"statement": f"{EXPLAIN}INSERT INTO t SELECT 1", "executionConfig": {"a": "b"}}
 
 
 def test_explain_counts_positions_from_the_statement_and_not_from_its_own_words(speak, recorded):
@@ -269,7 +271,7 @@ def test_a_statement_set_is_explained_without_execute_which_old_flink_does_not_k
         lambda io: Session(io, HANDLE).explain(f"{before}execute STATEMENT SET BEGIN INSERT INTO t SELECT 1; END"),
         server,
     )
-    assert server.body(0)["statement"] == f"EXPLAIN PLAN FOR\n{before}STATEMENT SET BEGIN INSERT INTO t SELECT 1; END"
+    assert server.body(0)["statement"] == f"{EXPLAIN}{before}STATEMENT SET BEGIN INSERT INTO t SELECT 1; END"
 
 
 def test_no_secret_reaches_messages_or_logs(speak, caplog):

@@ -171,15 +171,26 @@ class Session:
     async def explain(
         self, statement: str, config: Mapping[str, str] | None = None, *, deadline: float | None = None
     ) -> str:
-        """The planner's text for an INSERT, SELECT or statement set; nothing is started."""
-        # Flink 1.20 does not know EXPLAIN PLAN FOR EXECUTE STATEMENT SET; the line break keeps positions countable
-        explained = "EXPLAIN PLAN FOR\n" + _EXECUTE_SET.sub(r"\1", statement)
+        """The planner's text for an INSERT, SELECT or statement set; nothing is started.
+
+        It tells how rows change from operator to operator, and as JSON the graph that would be started.
+        """
+        # Flink 1.20 does not know EXPLAIN of an EXECUTE STATEMENT SET; the line break keeps positions countable
+        explained = "EXPLAIN CHANGELOG_MODE, JSON_EXECUTION_PLAN\n" + _EXECUTE_SET.sub(r"\1", statement)
         try:
             result = await self.execute(explained, config, deadline=deadline)
         except InvalidQuery as error:
             raise InvalidQuery(error.reason, error.line - 1 if error.line else None, error.column) from None
         with reading(SERVER, "EXPLAIN"):
             return str(result.rows[0][0])
+
+    async def show_create_table(self, path: str) -> str | None:
+        """The DDL of a table, options and all; None for what has none. ``path`` is ``catalog.database.table``."""
+        name = ".".join("`" + part.replace("`", "``") + "`" for part in path.split("."))
+        try:
+            return str((await self.execute(f"SHOW CREATE TABLE {name}")).rows[0][0])
+        except (InvalidQuery, StatementFailed):
+            return None
 
     async def show_jobs(self) -> set[str]:
         """The ids of all jobs on the cluster this gateway submits to."""

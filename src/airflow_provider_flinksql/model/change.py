@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from airflow_provider_flinksql.model.explained import Explained
-from airflow_provider_flinksql.model.options import is_harmless
+from airflow_provider_flinksql.model.judge import Finding, Verdict, compare, gravest
+from airflow_provider_flinksql.model.options import Effect, effect_on_state
 from airflow_provider_flinksql.model.spec import Spec
+from airflow_provider_flinksql.model.sql import normal_form
 
-Verdict = Literal["none", "carries", "changes-meaning", "fails", "unknown"]
+__all__ = ["Change", "Verdict", "judge"]
+
+_SEEN_IN_THE_PLAN = re.compile(
+    r"(CREATE|DROP|ALTER)\s+(OR\s+REPLACE\s+)?(TEMPORARY\s+)?(TABLE|VIEW|DATABASE)\b|USE\s+(?!MODULES)", re.IGNORECASE
+)
+_FUNCTION = re.compile(r"FUNCTION\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?([\w`.$]+)", re.IGNORECASE)
+_TTL_HINT = re.compile(r"\bSTATE_TTL\s*\(", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -27,28 +37,98 @@ class Change:
 def judge(new: Spec, old: Spec, planned: Explained | None = None, before: Explained | None = None) -> Change:
     """Compare a Spec with the one that wrote the state. Names options, never their values: those may be secret.
 
-    ``planned`` and ``before`` are what the planner says of the new and of the old Spec; without both, a changed query
-    is ``unknown``.
+    ``planned`` and ``before`` are what the planner says of the new and of the old Spec, asked of one Flink; without
+    both, a changed query is ``unknown``.
     """
-    if new.query_digest != old.query_digest:
-        return Change("query", "unknown", f"the {_changed_part(new, old)} changed")
     keys = sorted(k for k in {*new.properties, *old.properties} if new.properties.get(k) != old.properties.get(k))
-    if not keys:
-        return Change("same", "none", "nothing changed")
-    telling = [key for key in keys if not is_harmless(key)]
-    if telling:
-        return Change("query", "unknown", f"{_list(telling)} changed, which may change the state's form")
-    return Change("harmless", "carries", f"{_list(keys)} changed, which does not touch the state")
+    telling = [key for key in keys if effect_on_state(key) != "none"]
+    if new.query_digest == old.query_digest and not telling:
+        if not keys:
+            return Change("same", "none", "nothing changed")
+        return Change("harmless", "carries", f"{_list(keys)} changed, which does not touch the state")
+    parts = [*_changed_parts(new, old), *telling]
+    why_not = _cannot_compare(new, planned, before)
+    if why_not or planned is None or before is None:
+        return Change("query", "unknown", f"{_list(parts)} changed, {why_not}")
+    chaining = (_chains(new), _chains(old))
+    findings = [*compare(planned, before, chaining=chaining), *_setup(new, old, planned, before)]
+    findings += [one for key in telling if (one := _option(key, new, old, planned.flink_version))]
+    if findings:
+        worst = gravest(findings)
+        return Change("query", worst.verdict, worst.reason)
+    return Change("query", "carries", f"{_list(parts)} changed; all state finds its place and keeps its meaning")
 
 
-def _changed_part(new: Spec, old: Spec) -> str:
+def _cannot_compare(new: Spec, planned: Explained | None, before: Explained | None) -> str | None:
+    if new.mode == "batch":
+        return "and a batch job has no state"
+    if planned is None or before is None:
+        return "which cannot be judged before the planner was asked for the old and the new query"
+    if not planned.text or not before.text:
+        return "and the planner did not tell the operators of both"
+    if _minor(planned.flink_version) != _minor(before.flink_version):
+        return f"and the plans are of Flink {before.flink_version} and {planned.flink_version}"
+    return None
+
+
+def _option(key: str, new: Spec, old: Spec, flink_version: str) -> Finding | None:
+    """What an option does that the planner's graph does not show."""
+    effect: Effect = effect_on_state(key)
+    match effect:
+        case "none" | "planned" | "chaining":
+            return None
+        case "max-parallelism":
+            return Finding("fails", f"{key} changes: Flink would refuse to restore")
+        case "ttl" if _minor(flink_version) >= (2, 0):
+            return None
+        case "ttl":
+            return Finding("fails", f"{key} changes the form of the state in Flink 1, and the job would fail")
+        case "backend" if old.state.savepoint_format == "canonical" and old.state.stop_with == "savepoint":
+            return None
+        case "backend":
+            return Finding("unknown", f"{key} changes: only a canonical savepoint can be read by another backend")
+    return Finding("unknown", f"{key} changes, and what it does to state is not known")
+
+
+def _setup(new: Spec, old: Spec, planned: Explained, before: Explained) -> Iterator[Finding]:
+    """What runs before the query and may change what it does, unseen in the plan."""
+    if new.jars[: len(old.jars)] != old.jars:
+        yield Finding("unknown", "the jars change, and with them what functions and connectors do")
+    ours, theirs = ({normal_form(one): one for one in (*spec.tables, *spec.setup)} for spec in (new, old))
+    for form in sorted(ours.keys() ^ theirs.keys()):
+        statement = ours.get(form) or theirs[form]
+        if _SEEN_IN_THE_PLAN.match(form):
+            continue
+        if function := _FUNCTION.search(statement):
+            name = function[1].rpartition(".")[2].strip("`")
+            used = re.compile(rf"(?<![\w$]){re.escape(name)}\(", re.IGNORECASE)
+            if used.search(planned.text) or used.search(before.text):
+                yield Finding("unknown", f"the function {name} changes, and what it does is not seen in the plan")
+            continue
+        yield Finding("unknown", f"a {' '.join(form.split()[:2])} statement changes, which is not seen in the plan")
+    hints, were = ([one for one in spec.statements if _TTL_HINT.search(one)] for spec in (new, old))
+    if [normal_form(one) for one in hints] != [normal_form(one) for one in were]:
+        yield Finding("unknown", "a statement with STATE_TTL changes, and the plan does not show what it holds")
+
+
+def _chains(spec: Spec) -> bool:
+    return spec.properties.get("pipeline.operator-chaining.enabled", "true").strip().lower() != "false"
+
+
+def _changed_parts(new: Spec, old: Spec) -> list[str]:
+    if new.query_digest == old.query_digest:
+        return []
     parts = {"statements": "query", "tables": "tables", "setup": "setup", "jars": "jars", "mode": "mode"}
     named = [word for field, word in parts.items() if _differs(new, old, field)]
-    return _list(named or ["target table or metadata columns"])
+    return [f"the {_list(named or ['target table or metadata columns'])}"]
 
 
 def _differs(new: Spec, old: Spec, field: str) -> bool:
     return new.query_digest != replace(new, **{field: getattr(old, field)}).query_digest
+
+
+def _minor(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
 
 
 def _list(words: list[str]) -> str:

@@ -14,8 +14,9 @@ LONGEST = 200_000
 class Explained:
     """The planner's own text for one Spec, with what it leaves open: the schemas and connectors of the sources.
 
-    ``text`` is the section "Optimized Execution Plan" of EXPLAIN. ``sources`` are pairs of a table's path, as the text
-    names it, and what is known of the table. Holds no option of a table but its connector: options may be secret.
+    ``text`` is the graph of operators that EXPLAIN tells (see :mod:`.graph`). ``sources`` are pairs of the path of a
+    table that is read or written and what is known of it (see :mod:`.schema`). Holds no option of a table but its
+    connector: options may be secret.
     """
 
     flink_version: str

@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Literal
+
+Effect = Literal["none", "planned", "ttl", "max-parallelism", "chaining", "backend", "unknown"]
+"""``planned``: all that it does to state is seen in the planner's graph."""
 
 _RENAMED = {
     "execution.allow-client-job-configurations": "execution.program-config.enabled",
@@ -96,17 +100,30 @@ _OWNED = {
     "table.dml-sync": "waiting for a job is decided by `wait_for` of the operator",
 }
 
-_HARMLESS = frozenset(
-    f"execution.checkpointing.{name}"
-    for name in (
-        "interval",
-        "timeout",
-        "min-pause",
-        "tolerable-failed-checkpoints",
-        "num-retained",
-        "externalized-checkpoint-retention",
-    )
-)
+# What a change of an option does to state, by the longest name that fits. What is not listed is of an unknown effect.
+_EFFECTS: dict[str, Effect] = {
+    "restart-strategy.": "none",
+    "execution.checkpointing.interval": "none",
+    "execution.checkpointing.timeout": "none",
+    "execution.checkpointing.min-pause": "none",
+    "execution.checkpointing.tolerable-failed-checkpoints": "none",
+    "execution.checkpointing.num-retained": "none",
+    "execution.checkpointing.externalized-checkpoint-retention": "none",
+    "execution.checkpointing.": "planned",
+    "execution.buffer-timeout.": "planned",
+    "pipeline.auto-watermark-interval": "planned",
+    "pipeline.object-reuse": "planned",
+    "state.backend.rocksdb.": "planned",
+    "table.exec.source.idle-timeout": "planned",
+    "parallelism.default": "planned",  # rescales; which operators then run in one task is seen in the graph
+    "table.exec.resource.default-parallelism": "planned",
+    "table.exec.mini-batch.": "planned",
+    "table.optimizer.": "planned",
+    "table.exec.state.ttl": "ttl",
+    "pipeline.max-parallelism": "max-parallelism",
+    "pipeline.operator-chaining.enabled": "chaining",
+    "state.backend.type": "backend",
+}
 
 _DURATION = re.compile(r"([0-9]+)\s*([a-zµ]*)")
 _UNITS = {
@@ -156,10 +173,16 @@ def owned(key: str) -> str | None:
     return None
 
 
+def effect_on_state(key: str) -> Effect:
+    """What a change of this option alone does to state."""
+    name = present_name(key)
+    fitting = [one for one in _EFFECTS if name == one or (one.endswith(".") and name.startswith(one))]
+    return _EFFECTS[max(fitting, key=len)] if fitting else "unknown"
+
+
 def is_harmless(key: str) -> bool:
     """Whether a change of this option alone leaves the meaning of the query and of its state untouched."""
-    name = present_name(key)
-    return name.startswith("restart-strategy.") or name in _HARMLESS
+    return effect_on_state(key) == "none"
 
 
 def parse_duration(text: str) -> float:

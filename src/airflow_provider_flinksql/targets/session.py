@@ -25,7 +25,9 @@ from airflow_provider_flinksql.errors import (
 )
 from airflow_provider_flinksql.model.after import StopOutcome
 from airflow_provider_flinksql.model.explained import Explained
+from airflow_provider_flinksql.model.graph import condensed, insert_only, read, tables
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Stop
+from airflow_provider_flinksql.model.schema import known_of
 from airflow_provider_flinksql.model.seen import ENDED, Seen, Sighting, Traits
 from airflow_provider_flinksql.model.spec import Spec
 from airflow_provider_flinksql.model.sql import fill, fill_plain, placeholders, plain_placeholders
@@ -117,7 +119,15 @@ class SessionTarget:
             text = await session.explain(statement, config, deadline=_deadline(STATEMENT_SECONDS))
         except InvalidQuery as error:
             raise error.at("statements", 0) from None
-        return Explained(version, self._redact(text))
+        graph = condensed(self._redact(text))
+        return Explained(version, graph, await self._known_tables(session, text, graph))
+
+    async def _known_tables(self, session: Session, explained: str, graph: str) -> tuple[tuple[str, str], ...]:
+        inserts, known = insert_only(explained), []
+        for path in tables(read(graph)):
+            if created := await session.show_create_table(path):
+                known.append((path, self._redact(known_of(created, insert_only=path in inserts))))
+        return tuple(known)
 
     async def submit(self, manifest: Manifest, attempt: Attempt) -> None:
         """Send the job in the prepared session; through it, too, a stray job is found that went to another cluster."""

@@ -1,0 +1,207 @@
+"""The graph of operators that Flink would start, as EXPLAIN tells it, and by what Flink finds their state again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+_GRAPH = "== Physical Execution Plan =="
+_NUMBER_OF_TEXT = re.compile(r"^\[\d+\]:")
+_NUMBER_OF_NAME = re.compile(r"\[\d+\]")
+_OPTIONS = re.compile(r", hints=\[\[\[OPTIONS options:\{.*?\}\]\]\]")
+_SCAN = re.compile(r"TableSourceScan\(table=\[\[([^,\]]*), ([^,\]]*), ([^,\]]*).*changelogMode=\[(.*?)\]")
+_KIND = re.compile(r"(\w+)(?:\((.*)\)|\[.*\])?", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One operator. ``inputs`` are the numbers of the operators before it, each with the way its rows come."""
+
+    number: int
+    parallelism: int
+    inputs: tuple[tuple[int, str], ...]
+    name: str
+    text: str
+
+    @cached_property
+    def kind(self) -> str:
+        """``GroupAggregate``, ``Calc``, …; for what a connector brings along its name."""
+        match = _KIND.fullmatch(self.text)
+        return match[1] if match else self.text
+
+    @cached_property
+    def attributes(self) -> dict[str, str]:
+        """``groupBy=[k], select=[k, COUNT(*) AS n]`` as pairs, without the brackets."""
+        match = _KIND.fullmatch(self.text)
+        pairs = (item.partition("=") for item in split(match[2] or "" if match else ""))
+        return {name: value.removeprefix("[").removesuffix("]") for name, equals, value in pairs if equals}
+
+
+@dataclass(frozen=True)
+class Graph:
+    """All operators of a job, inputs first, and the tables it writes to in their order."""
+
+    operators: tuple[Operator, ...]
+    sinks: tuple[str, ...]
+
+    @cached_property
+    def last(self) -> list[Operator]:
+        """The operators that nobody reads from: the ends of the sinks."""
+        read = {number for operator in self.operators for number, _ in operator.inputs}
+        return [operator for operator in self.operators if operator.number not in read]
+
+    @cached_property
+    def connectors_own(self) -> frozenset[int]:
+        """The operators that a connector puts behind the planner's last one to write, commit and so on."""
+        own: set[int] = set()
+        for operator in reversed(self.operators):
+            readers = [one.number for one in self.operators if operator.number in dict(one.inputs)]
+            if operator.inputs and not operator.attributes and all(number in own for number in readers):
+                own.add(operator.number)
+        return frozenset(own)
+
+    def identities(self, chaining: bool = True) -> dict[int, str]:
+        """By what Flink finds each operator's state in a savepoint, equal for two jobs where Flink would match them.
+
+        Flink draws it from the operator's place: how many came before it, how many are chained to it, what it reads
+        from. Names and meaning do not enter.
+        """
+        by_number = {operator.number: operator for operator in self.operators}
+        readers = self._readers(by_number)
+        found: dict[int, str] = {}
+        queue = [operator for operator in self.operators if not operator.inputs]
+        seen = {operator.number for operator in queue}
+        while queue:
+            operator = queue.pop(0)
+            if any(number not in found for number, _ in operator.inputs):
+                seen.discard(operator.number)  # comes again behind the last of its inputs
+                continue
+            following = [by_number[number] for number in readers.get(operator.number, ())]
+            chained = sum(chaining and _chained(operator, reader) for reader in following)
+            before = [found[number] for number, _ in operator.inputs]
+            found[operator.number] = digest(str(len(found)), str(chained), *before)
+            for reader in following:
+                if reader.number not in seen:
+                    seen.add(reader.number)
+                    queue.append(reader)
+        return found
+
+    def _readers(self, by_number: dict[int, Operator]) -> dict[int, list[int]]:
+        """Who reads from an operator, in the order in which Flink comes upon them: from each sink down."""
+        readers: dict[int, list[int]] = {}
+        known: set[int] = set()
+        for last in self.last:
+            stack: list[tuple[int, bool]] = [(last.number, False)]
+            while stack:
+                number, inputs_done = stack.pop()
+                if inputs_done:
+                    for before, _ in by_number[number].inputs:
+                        readers.setdefault(before, []).append(number)
+                elif number not in known:
+                    known.add(number)
+                    stack.append((number, True))
+                    stack += [(before, False) for before, _ in reversed(by_number[number].inputs)]
+        return readers
+
+
+def condensed(explained: str) -> str:
+    """What is kept of EXPLAIN with JSON_EXECUTION_PLAN: its graph, one operator a line, numbered from 1.
+
+    Left out are Flink's own running numbers, which differ each time, and options in hints, which may be secret.
+    """
+    before, found, graph = explained.partition(_GRAPH)
+    if not found:
+        return ""
+    nodes = sorted(json.loads(graph)["nodes"], key=lambda node: int(node["id"]))
+    numbers = {node["id"]: number for number, node in enumerate(nodes, start=1)}
+    lines = [f"sink\t{table}" for table in _sinks(before)]
+    for node in nodes:
+        inputs = ",".join(f"{numbers[one['id']]}:{one['ship_strategy']}" for one in node.get("predecessors", ()))
+        text = _OPTIONS.sub("", _NUMBER_OF_TEXT.sub("", node["contents"]))
+        name = _NUMBER_OF_NAME.sub("", node["type"])
+        fields = (numbers[node["id"]], node["parallelism"], inputs, json.dumps(name), json.dumps(text))
+        lines.append("\t".join(map(str, fields)))
+    return "\n".join(lines)
+
+
+def insert_only(explained: str) -> frozenset[str]:
+    """The tables of EXPLAIN CHANGELOG_MODE whose rows are only ever inserted, by their path."""
+    return frozenset(
+        path for path, changes in _scans(explained) if all(c == "I" for p, c in _scans(explained) if p == path)
+    )
+
+
+def read(text: str) -> Graph:
+    """The inverse of :func:`condensed`."""
+    operators, sinks = [], []
+    for line in text.splitlines():
+        fields = line.split("\t")
+        if fields[0] == "sink":
+            sinks.append(fields[1])
+            continue
+        number, parallelism, inputs, name, content = fields
+        pairs = (one.split(":", 1) for one in inputs.split(",") if one)
+        before = tuple((int(one), strategy) for one, strategy in pairs)
+        operators.append(Operator(int(number), int(parallelism), before, json.loads(name), json.loads(content)))
+    return Graph(tuple(operators), tuple(sinks))
+
+
+def tables(graph: Graph) -> list[str]:
+    """The paths of all tables that a job reads and writes."""
+    read_from = (table_of(operator) for operator in graph.operators)
+    return sorted({path for path in read_from if path} | set(graph.sinks))
+
+
+def table_of(operator: Operator) -> str | None:
+    """The path of the table that an operator reads, ``catalog.database.table``."""
+    table = operator.attributes.get("table")
+    if table is None or operator.kind == "Sink":
+        return None
+    return ".".join(part.strip() for part in split(table.removeprefix("[").removesuffix("]"))[:3])
+
+
+def split(text: str, separator: str = ",") -> list[str]:
+    """The parts of a planner's list: ``a, f(b, c) AS d`` is two. Brackets and quoted text stay whole."""
+    return list(_split(text, separator))
+
+
+def digest(*texts: str) -> str:
+    """A short name for some texts."""
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
+
+
+def _split(text: str, separator: str) -> Iterator[str]:
+    depth, quoted, start = 0, False, 0
+    for index, letter in enumerate(text):
+        if letter == "'" and text[index + 1 : index + 3] != "w$":  # the planner's name for a window, not a quote
+            quoted = not quoted
+        elif quoted:
+            continue
+        elif letter in "([{":
+            depth += 1
+        elif letter in ")]}":
+            depth -= 1
+        elif letter == separator and depth == 0:
+            yield text[start:index].strip()
+            start = index + 1
+    if text[start:].strip():
+        yield text[start:].strip()
+
+
+def _chained(operator: Operator, reader: Operator) -> bool:
+    alone = len(reader.inputs) == 1 and reader.inputs[0][1] == "FORWARD"
+    return alone and operator.parallelism == reader.parallelism
+
+
+def _sinks(explained: str) -> Iterable[str]:
+    section = explained.partition("== Optimized Execution Plan ==")[2]
+    return re.findall(r"^Sink\(table=\[([^\]]*)\]", section, re.MULTILINE)
+
+
+def _scans(explained: str) -> list[tuple[str, str]]:
+    section = explained.partition("== Optimized Physical Plan ==")[2].partition("\n== ")[0]
+    return [(f"{m[1]}.{m[2]}.{m[3]}", m[4]) for m in _SCAN.finditer(section)]

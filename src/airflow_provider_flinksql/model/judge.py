@@ -1,0 +1,245 @@
+"""Two graphs of operators -> what becomes of the state that the first one left."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from airflow_provider_flinksql.model.columns import shown
+from airflow_provider_flinksql.model.explained import Explained
+from airflow_provider_flinksql.model.graph import Graph, Operator, read, table_of
+from airflow_provider_flinksql.model.meaning import Aspect, Described, describe
+from airflow_provider_flinksql.model.schema import Schema, read_schema
+
+Verdict = Literal["none", "carries", "changes-meaning", "fails", "unknown"]
+
+_GRAVEST: tuple[Verdict, ...] = ("fails", "unknown", "changes-meaning", "carries", "none")
+"""Of several verdicts the first in this order holds."""
+
+STATELESS_SINKS = frozenset({"print", "blackhole"})
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One difference and what follows from it."""
+
+    verdict: Verdict
+    reason: str
+
+
+class _Job:
+    """One job as the planner tells it."""
+
+    def __init__(self, explained: Explained, chaining: bool) -> None:
+        self.schemas: dict[str, Schema] = {path: read_schema(known) for path, known in explained.sources}
+        self.graph: Graph = read(explained.text)
+        self.identities = self.graph.identities(chaining)
+        self.described = describe(self.graph, self.identities, self.schemas)
+        self.by_identity = {self.identities[number]: one for number, one in self.described.items()}
+
+    @property
+    def stateful(self) -> Iterator[tuple[str, Described]]:
+        for number, one in self.described.items():
+            if one.aspects is not None:
+                yield self.identities[number], one
+
+    def inputs(self, one: Described) -> list[Described]:
+        return [self.described[number] for number, _ in one.operator.inputs]
+
+    def sink_at(self, index: int) -> tuple[str, str]:
+        """The path of a sink and its connector."""
+        path = self.graph.sinks[index]
+        return path, self.schemas[path].connector if path in self.schemas else "?"
+
+
+def compare(new: Explained, old: Explained, *, chaining: tuple[bool, bool] = (True, True)) -> list[Finding]:
+    """All differences that touch state; none where all state finds its place and means the same."""
+    after, before = _Job(new, chaining[0]), _Job(old, chaining[1])
+    findings = [*_sources(after, before), *_matches(after, before), *_started(after, before)]
+    findings += [*_sinks(after, before), *_rescaled(after.graph, before.graph)]
+    return list(dict.fromkeys(findings))
+
+
+def gravest(findings: Iterable[Finding]) -> Finding:
+    """The first of the findings that decide."""
+    return min(findings, key=lambda one: _GRAVEST.index(one.verdict))
+
+
+def _matches(after: _Job, before: _Job) -> Iterator[Finding]:
+    """Each operator that has state against the one that Flink would give it to."""
+    for identity, old in before.stateful:
+        new = after.by_identity.get(identity)
+        if new is None:
+            yield Finding("fails", f"{_named(old)} {_lost(after.graph, before.graph)}; Flink would refuse to restore")
+        elif new.aspects is None:
+            yield Finding("changes-meaning", f"{_named(old)} is no longer there; what it kept would be dropped")
+        elif new.operator.kind != old.operator.kind:
+            yield Finding("fails", f"{_named(old)} becomes {_named(new)}, which cannot read its state")
+        else:
+            yield from _aspects(new, old, after, before)
+            yield from _filters(new, old, after, before)
+
+
+def _aspects(new: Described, old: Described, after: _Job, before: _Job) -> Iterator[Finding]:
+    if [a.word for a in new.aspects or ()] != [a.word for a in old.aspects or ()]:
+        yield Finding("unknown", f"{_named(old)} changes in a way that cannot be judged")
+        return
+    for ours, theirs in zip(new.aspects or (), old.aspects or (), strict=True):
+        if (ours.values, ours.form) != (theirs.values, theirs.form) and not _harmless(ours, theirs, new, after, before):
+            yield _finding(ours, theirs, old)
+
+
+def _finding(new: Aspect, old: Aspect, operator: Described) -> Finding:
+    what, was, now = f"{_word(operator, old)} changes", _list(old.values), _list(new.values)
+    types = was == now
+    if types:
+        was, now = _list(map(str, old.form)), _list(map(str, new.form))
+    change = f"{what}{' in its types' if types else ''} from {was} to {now}"
+    if new.form == old.form and None not in old.form:
+        return Finding(
+            "changes-meaning",
+            f"{change}: the types fit, so Flink would restore, but what was kept for {was} would be shown for {now}",
+        )
+    if len(new.form) != len(old.form) or any(
+        a is not None and b is not None and a != b for a, b in zip(new.form, old.form, strict=True)
+    ):
+        return Finding("fails", f"{change}: the state has another form, and the job would fail after its start")
+    return Finding("unknown", f"{change}: whether the state has the same form cannot be judged")
+
+
+def _harmless(new: Aspect, old: Aspect, operator: Described, after: _Job, before: _Job) -> bool:
+    """An inner join keeps whole rows and asks its further conditions only when rows meet."""
+    if new.word != "ON" or operator.operator.kind != "Join":
+        return False
+    inner = operator.operator.attributes.get("joinType") == "InnerJoin"
+    inserts = all(one.insert_only for one in after.inputs(operator))
+    return inner and inserts and _equalities(new) == _equalities(old)
+
+
+def _equalities(condition: Aspect) -> set[str]:
+    parts = re.split(r" AND ", condition.values[0])
+    return {part.strip("() ") for part in parts if re.fullmatch(r"\(*§\w+\.[\w$]+ = §\w+\.[\w$]+\)*", part)}
+
+
+def _filters(new: Described, old: Described, after: _Job, before: _Job) -> Iterator[Finding]:
+    """Where rows are also taken back, a filter that changes lets only one of the two through."""
+    inputs, previous = after.inputs(new), before.inputs(old)
+    if all(one.insert_only for one in (*inputs, *previous)):
+        return
+    ours, theirs = (frozenset().union(*(one.filters for one in each)) for each in (inputs, previous))
+    if ours != theirs:
+        changed = _list(sorted(ours ^ theirs))
+        yield Finding(
+            "changes-meaning",
+            f"the filter {changed} before {_named(old)} changes: rows that were counted could no longer be taken back",
+        )
+
+
+def _started(after: _Job, before: _Job) -> Iterator[Finding]:
+    for identity, new in after.stateful:
+        old = before.by_identity.get(identity)
+        if old is None or old.aspects is None:
+            lacking = f"{_named(new)} is new and would start empty, without the rows that were read so far"
+            yield Finding("changes-meaning", lacking)
+
+
+def _sources(after: _Job, before: _Job) -> Iterator[Finding]:
+    old_paths = {table_of(one.operator) for _, one in before.stateful}
+    new_paths = {table_of(one.operator) for _, one in after.stateful}
+    for identity, new in after.stateful:
+        old = before.by_identity.get(identity)
+        if new.operator.kind != "TableSourceScan" or old is None or old.operator.kind != "TableSourceScan":
+            continue
+        path, was = table_of(new.operator) or "", table_of(old.operator) or ""
+        ours, theirs = after.schemas.get(path), before.schemas.get(was)
+        if ours is None or theirs is None:
+            yield Finding("unknown", f"the columns of {path} are not known")
+        elif path != was and (was in new_paths or path in old_paths):
+            yield Finding("fails", f"the source {path} takes the place of {was}, whose position it would be given")
+        elif ours.connector != theirs.connector:
+            yield Finding("unknown", f"the source {was} ({theirs.connector}) becomes {path} ({ours.connector})")
+
+
+def _sinks(after: _Job, before: _Job) -> Iterator[Finding]:
+    if len(after.graph.sinks) != len(before.graph.sinks):
+        return  # operators lost their place, or the state is not touched
+    for index in range(len(after.graph.sinks)):
+        (path, ours), (was, theirs) = after.sink_at(index), before.sink_at(index)
+        if ours != theirs and not {ours, theirs} <= STATELESS_SINKS:
+            yield Finding("unknown", f"the sink {was} ({theirs}) becomes {path} ({ours})")
+
+
+def _rescaled(after: Graph, before: Graph) -> Iterator[Finding]:
+    """Without pipeline.max-parallelism the old job's is kept: 1.5 times its parallelism, at least 128."""
+    old = max(one.parallelism for one in before.operators)
+    new = max(one.parallelism for one in after.operators)
+    most = max(128, 1 << (old + old // 2 - 1).bit_length())
+    if new > most:
+        yield Finding("fails", f"the parallelism {new} is above the most that the state allows, {most}")
+
+
+def _lost(after: Graph, before: Graph) -> str:
+    """Why an operator is not found."""
+    if len(after.sinks) != len(before.sinks):
+        return (
+            f"loses its place, since the number of INSERTs changes from {len(before.sinks)} to {len(after.sinks)}: "
+            "Flink finds state by the place of an operator in the whole job"
+        )
+    kinds, were = (Counter(one.kind for one in graph.operators) for graph in (after, before))
+    added, gone = sorted((kinds - were).elements()), sorted((were - kinds).elements())
+    if not added and not gone:
+        return "loses its place: the order of the operators, or which of them run in one task, changes"
+    changes = [f"{_list(words)} {verb}" for words, verb in ((added, "added"), (gone, "removed")) if words]
+    return f"loses its place in the job by what the plan has {' and '.join(changes)}"
+
+
+_WORDS = {
+    "GroupAggregate": "the aggregation",
+    "GlobalGroupAggregate": "the aggregation",
+    "WindowAggregate": "the windowed aggregation",
+    "GlobalWindowAggregate": "the windowed aggregation",
+    "GroupWindowAggregate": "the windowed aggregation",
+    "OverAggregate": "the OVER aggregation",
+    "Join": "the join",
+    "IntervalJoin": "the interval join",
+    "TemporalJoin": "the temporal join",
+    "WindowJoin": "the window join",
+    "Rank": "the Top-N",
+    "SortLimit": "ORDER BY with LIMIT",
+    "Limit": "LIMIT",
+    "Deduplicate": "the deduplication",
+    "Match": "MATCH_RECOGNIZE",
+}
+_TELLING = ("GROUP BY", "PARTITION BY", "ON", "key")
+
+
+def _named(one: Described) -> str:
+    """An operator as its author knows it."""
+    operator: Operator = one.operator
+    if path := table_of(operator):
+        return f"the source {path.rpartition('.')[2]}"
+    name = _WORDS.get(operator.kind, operator.kind)
+    for aspect in one.aspects or ():
+        if aspect.word in _TELLING and any(aspect.values):
+            return f"{name} {aspect.word} {_list(aspect.values)}"
+    return name
+
+
+def _word(operator: Described, aspect: Aspect) -> str:
+    if operator.operator.kind in ("GroupAggregate", "GlobalGroupAggregate") and aspect.word == "GROUP BY":
+        return "GROUP BY"
+    return f"{aspect.word} of {_named(operator)}" if aspect.word not in _TELLING else f"{_named(operator)}"
+
+
+def _list(values: Iterable[str]) -> str:
+    words = [_readable(value) for value in values]
+    return ", ".join(words) or "nothing"
+
+
+def _readable(meaning: str) -> str:
+    """``COUNT(COUNT(*))``, in two steps, is ``COUNT(*)`` to its author."""
+    return re.sub(r"(\w+)\(\1\((.*)\)\)", r"\1(\2)", shown(meaning))
+
