@@ -102,6 +102,9 @@ class FakeSessionCluster:
             *(Snapshot(k.location, "savepoint", "folder", attempt.number) for k in saved),
         ]
 
+    async def exists(self, location: str) -> bool:
+        return self.world.request("exists", lambda: location in self.world.jobmanager.disk)
+
     async def check(self, spec: Spec) -> Explained:
         def explain() -> Explained:
             if "refused" in spec.statements[0]:

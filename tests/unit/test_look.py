@@ -1,10 +1,14 @@
-"""A look at a job of which the JobManager knows no more than its id."""
+"""A look at a job of which the JobManager knows no more than its id, or not even that."""
 
+import json
 import struct
+from dataclasses import replace
 
 import httpx
+import pytest
 
 from airflow_provider_flinksql.clients.http import SyncIO, run_sync
+from airflow_provider_flinksql.errors import Misconfigured
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.situation import situation
 from airflow_provider_flinksql.targets.session import SessionTarget
@@ -25,3 +29,61 @@ def test_checkpoints_of_the_last_life_are_found_though_the_id_was_used_up_in_thi
         seen = run_sync(SessionTarget(JOBMANAGER, io, io).look("orders", manifest))
     assert [(one.location, one.checkpoint_id) for one in seen.snapshots] == [(f"file://{tmp_path}/chk-7", 7)]
     assert situation(manifest.current, seen, Policy("", "")).outcome == "gone"  # and not "failed", as the burnt one did
+
+
+@pytest.fixture
+def forgotten(tmp_path):
+    """A job that the JobManager does not list, and what a look tells once these answers of it are in the archive."""
+    _, manifest = on_record(tmp_path, checkpoint_folder=f"file://{tmp_path}/none")
+    server = OneJob(manifest, "FINISHED")
+    job_id = manifest.current.job_id
+    told = {path: answer for path, answer in server._answers.items() if path != "/jobmanager/config"}
+    server._answers["/jobs/overview"] = {"jobs": []}
+    server._answers["/jobmanager/config"].append({"key": "jobmanager.archive.fs.dir", "value": f"file://{tmp_path}/a/"})
+
+    def look(place, write=lambda entries: json.dumps({"archive": entries}), **changes):
+        [listed] = told["/jobs/overview"]["jobs"]
+        entries = {**told, "/jobs/overview": {"jobs": [{**listed, **changes}]}}
+        file = tmp_path / "a" / place.format(job_id)
+        file.parent.mkdir(parents=True)
+        file.write_text(write([{"path": path, "json": json.dumps(answer)} for path, answer in entries.items()]))
+        with SyncIO(JOBMANAGER, transport=httpx.MockTransport(server)) as io:
+            seen = run_sync(SessionTarget(JOBMANAGER, io, io).look("orders", manifest))
+        return situation(manifest.current, seen, Policy("", "")).outcome
+
+    return look
+
+
+@pytest.mark.parametrize("place", ["{0}", f"{'0' * 32}/applications/{{0}}/jobs/{{0}}"])
+@pytest.mark.parametrize("state, outcome", [("FINISHED", "finished"), ("FAILED", "failed"), ("CANCELED", "cancelled")])
+def test_an_archive_tells_how_a_job_ended(forgotten, place, state, outcome):
+    assert forgotten(place, state=state) == outcome
+
+
+def test_the_archive_of_what_burnt_the_id_tells_nothing_of_the_job(forgotten):
+    assert forgotten("{0}", name="orders (burnt)", state="FAILED") == "gone"
+
+
+@pytest.mark.parametrize("left", ["", '{"archive": [{"path": "/jobs/ove', "[]"])
+def test_half_an_archive_tells_nothing(forgotten, left):
+    assert forgotten("{0}", lambda _: left) == "gone"
+
+
+def test_a_cause_is_told_without_the_secrets_that_it_quotes(tmp_path):
+    _, manifest = on_record(tmp_path)
+    table = "CREATE TABLE s (id INT) WITH ('connector' = 'x', 'password' = '${env.PASSWORD}', 'other' = '${env.UNSET}')"
+    current = replace(manifest.current, spec=replace(manifest.current.spec, tables=(table,)))
+    server = OneJob(manifest, "RESTARTING")
+    entry = {"timestamp": SETTLED, "stacktrace": "java.io.IOException: refused c4n4ry", "exceptionName": "x"}
+    path = f"/jobs/{current.job_id}/exceptions"
+    server._answers[path] = {"exceptionHistory": {"entries": [entry]}}
+    resolve = {"env.PASSWORD": "c4n4ry"}
+
+    def resolved(name):
+        if name not in resolve:
+            raise Misconfigured(name)
+        return resolve[name]
+
+    with SyncIO(JOBMANAGER, transport=httpx.MockTransport(server)) as io:
+        seen = run_sync(SessionTarget(JOBMANAGER, io, io, resolved).look("orders", replace(manifest, current=current)))
+    assert seen.detail(current.job_id).cause == "IOException: refused ***"

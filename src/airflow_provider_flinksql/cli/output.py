@@ -52,6 +52,11 @@ def complain(error: BaseException, name: str | None = None) -> None:
     print(f"{kind}: {f'{name}: ' if name else ''}{error}", file=sys.stderr)
 
 
+def note(line: str) -> None:
+    """What is to be known beside the answer, on stderr."""
+    print(line, file=sys.stderr)
+
+
 class Progress:
     """Says on stderr what is being done; silent as long as nothing is. On a terminal the last line is in motion."""
 

@@ -64,6 +64,10 @@ def _add_running(commands: Any) -> None:
     status.add_argument("names", nargs="*", metavar="NAME", help="a job; all jobs of the store when none is named")
     history = _command(commands, "history", "running", "every attempt of a job, ended ones too")
     history.add_argument("name", metavar="NAME")
+    snapshots = _command(
+        commands, "snapshots", "snapshots", "every state of a job that is known of, and what a restart would restore"
+    )
+    snapshots.add_argument("name", metavar="NAME")
     stop = _command(commands, "stop", "running", "end jobs with a savepoint; the next deploy restores it")
     stop.add_argument("names", nargs="+", metavar="NAME")
     how = stop.add_mutually_exclusive_group()

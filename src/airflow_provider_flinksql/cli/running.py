@@ -33,7 +33,7 @@ def status(arguments: argparse.Namespace) -> int:
     try:
         chosen, unknown = _chosen(store, arguments.names)
     except FlinkSqlError as error:
-        return _no_store(arguments, error, jobs=[])
+        return no_store(arguments, error, jobs=[])
     found = _looked_at(arguments, chosen)
     if arguments.json:
         missing = [{"name": name, "state": None, "healthy": False, "error": _said(why)} for name, why in unknown]
@@ -55,10 +55,10 @@ def history(arguments: argparse.Namespace) -> int:
     try:
         manifest = store.get(arguments.name).manifest
         if manifest is None:
-            raise _unknown(store, arguments.name)
+            raise unknown_job(store, arguments.name)
         ended = store.history(arguments.name)
     except FlinkSqlError as error:
-        return _no_store(arguments, error, name=arguments.name, attempts=[])
+        return no_store(arguments, error, name=arguments.name, attempts=[])
     head = [attempt for attempt in (manifest.current, manifest.pending) if attempt]
     numbered = {attempt.number: attempt for attempt in [*ended, *head]}
     attempts = [_attempt(numbered[number]) for number in sorted(numbered)]
@@ -119,16 +119,17 @@ def _chosen(store: Store, names: list[str]) -> tuple[dict[str, Stored], list[tup
     if not names:
         return dict(sorted(heads.items())), []
     chosen: dict[str, Stored] = {}
-    unknown: list[tuple[str, FlinkSqlError]] = []
+    missing: list[tuple[str, FlinkSqlError]] = []
     for name in names:
         found = {key: heads[key] for key in sorted(heads) if key == name or key.startswith(f"{name}@")}
         chosen |= found
         if not found:
-            unknown.append((name, _unknown(store, name)))
-    return chosen, unknown
+            missing.append((name, unknown_job(store, name)))
+    return chosen, missing
 
 
-def _unknown(store: Store, name: str) -> UnknownJob:
+def unknown_job(store: Store, name: str) -> UnknownJob:
+    """The error for it."""
     return UnknownJob(f"No job named {name} is on record in {store.name}.")
 
 
@@ -169,7 +170,8 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
     }
 
 
-def _no_store(arguments: argparse.Namespace, error: FlinkSqlError, **content: Any) -> int:
+def no_store(arguments: argparse.Namespace, error: FlinkSqlError, **content: Any) -> int:
+    """Say the error, in the document too."""
     output.complain(error)
     if arguments.json:
         output.document(**content, error=_said(error))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TypeGuard
+from typing import Literal, TypeGuard
 
 from airflow_provider_flinksql.clients.http import IO
 from airflow_provider_flinksql.deploy.perform import perform
@@ -17,16 +17,18 @@ from airflow_provider_flinksql.errors import (
     FlinkSqlError,
     JobFailed,
     SavepointFailed,
+    UnsupportedScheme,
 )
 from airflow_provider_flinksql.model import steps as do
 from airflow_provider_flinksql.model.after import after
+from airflow_provider_flinksql.model.candidates import named_unchecked
 from airflow_provider_flinksql.model.change import Verdict
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.plan import Action, Plan, next_step, plan
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import Seen
 from airflow_provider_flinksql.model.spec import Spec
-from airflow_provider_flinksql.model.text import describe, warnings
+from airflow_provider_flinksql.model.text import describe, pinned, warnings
 from airflow_provider_flinksql.stores import Store, Stored
 from airflow_provider_flinksql.targets import Target
 
@@ -135,7 +137,7 @@ class Deploy:
     ) -> Plan:
         """What a deploy would do now; ``check`` also tries what would be (re)started. Leaves no trace."""
         stored = stored or self.store.get(spec.name)
-        seen = await self._look(spec, stored, None, reuse=reuse)
+        seen = await self._look(spec, stored, policy, None, reuse=reuse)
         made = plan(spec, stored.manifest, seen, policy)
         if check and any(isinstance(step, do.Check) for step in made.steps):
             await self.check(spec)
@@ -165,7 +167,7 @@ class Deploy:
             try:
                 stored = stored or self.store.get(spec.name)
                 if seen is None:
-                    seen = await self._look(spec, stored, prepared)
+                    seen = await self._look(spec, stored, policy, prepared)
                 begun = begun or self._begin(spec, stored.manifest, seen, policy)
                 found = next_step(spec, stored.manifest, seen, policy)
                 if found is None:
@@ -213,6 +215,8 @@ class Deploy:
             outcome = await perform(step, self.target, stored.manifest, seen, self.io, self.clock)
         if not isinstance(step, WRITTEN_FIRST):
             stored = self._put(stored, after(step, spec, stored.manifest, seen, policy, outcome))
+        if isinstance(step, do.Pin) and (chosen := pinned(stored.manifest, step.number, seen)):
+            self._say(chosen)
         self._raise_if_over(step, stored)
         return stored
 
@@ -223,7 +227,7 @@ class Deploy:
         try:
             await perform(step, self.target, stored.manifest, seen, self.io, self.clock)
         except Duplicate:
-            seen = await self._look(spec, stored, None)
+            seen = await self._look(spec, stored, policy, None)
             if any(job.attempt == step.number for job in seen.jobs):
                 return stored
         if seen.traits.job_id == "theirs":
@@ -262,14 +266,24 @@ class Deploy:
             )
         raise JobFailed(f"Job {ended.spec.name}, attempt {ended.number} ({ended.job_id}): {ended.reason}.")
 
-    async def _look(self, spec: Spec, stored: Stored, prepared: str | None, *, reuse: bool = False) -> Seen:
+    async def _look(
+        self, spec: Spec, stored: Stored, policy: Policy, prepared: str | None, *, reuse: bool = False
+    ) -> Seen:
         """A job that is to be replaced is looked at closely even if it is well: its checkpoints may be needed."""
         current = stored.manifest.current if stored.manifest else None
-        closely = current is not None and current.spec.digest != spec.digest
+        asked = named_unchecked(stored.manifest, policy)
+        closely = current is not None and (asked is not None or current.spec.digest != spec.digest)
         seen = await self.target.look(spec.name, stored.manifest, reuse=reuse, closely=closely)
         waited = self.clock() - self._waiting[1] if self._waiting else 0.0
         gone = waited if self._waiting and _gone(self._waiting[0]) else 0.0
-        return replace(seen, now=stored.now, prepared=prepared, waited=waited, absent_for=gone)
+        named = await self._find(asked) if asked and spec.mode == "streaming" else "there"
+        return replace(seen, now=stored.now, named=named, prepared=prepared, waited=waited, absent_for=gone)
+
+    async def _find(self, location: str) -> Literal["there", "missing", "unchecked"]:
+        try:
+            return "there" if await self.target.exists(location) else "missing"
+        except UnsupportedScheme:
+            return "unchecked"
 
     def _may_defer(self, step: do.Step) -> TypeGuard[do.Wait]:
         if self.limits.inline is None or not isinstance(step, do.WAITS) or self._waiting is None:

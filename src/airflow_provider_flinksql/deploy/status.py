@@ -138,11 +138,11 @@ def _health(attempt: Attempt, now: Situation, job: Sighting) -> tuple[bool, str]
 def _found(attempt: Attempt, seen: Seen) -> LastCheckpoint | None:
     found = [s for s in seen.snapshots if s.attempt == attempt.number and s.checkpoint_id is not None]
     newest = max(found, key=lambda snapshot: snapshot.checkpoint_id or 0, default=None)
-    return LastCheckpoint(newest.checkpoint_id, None, newest.location) if newest else None
+    return LastCheckpoint(newest.checkpoint_id, newest.time, newest.location) if newest else None
 
 
 def _remembered(attempt: Attempt) -> LastCheckpoint | None:
     if attempt.stop and attempt.stop.location:
         return LastCheckpoint(None, attempt.ended_at, attempt.stop.location)
     kept = attempt.snapshot
-    return LastCheckpoint(kept.checkpoint_id, None, kept.location) if kept else None
+    return LastCheckpoint(kept.checkpoint_id, kept.time, kept.location) if kept else None

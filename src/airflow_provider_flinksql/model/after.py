@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from airflow_provider_flinksql.errors import Blocked
 from airflow_provider_flinksql.model import steps as do
-from airflow_provider_flinksql.model.candidates import last_consent, pick
+from airflow_provider_flinksql.model.candidates import checkpoint_folder, last_consent, pick
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Stop
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import Detail, Seen, Sighting
@@ -74,7 +74,8 @@ def _written(step: do.Step, spec: Spec, m: Manifest, seen: Seen, policy: Policy)
         case do.GiveUp(number):
             return _give_up(m, number, seen, policy)
         case do.Record() if m.current:
-            return replace(m, current=replace(m.current, spec=spec))
+            folder = checkpoint_folder(m.current, seen)
+            return replace(m, current=replace(m.current, spec=spec, checkpoint_folder=folder))
         case do.Adopt(job_id):
             return _adopt(m, job_id, spec, seen, policy)
     return m

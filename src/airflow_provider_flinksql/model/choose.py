@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from airflow_provider_flinksql.errors import Blocked, JobFailed
-from airflow_provider_flinksql.model.candidates import asked_for, candidates
+from airflow_provider_flinksql.model.candidates import asked_for, candidates, checkpoint_folder, choice
 from airflow_provider_flinksql.model.change import Change, judge
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, StopKind
+from airflow_provider_flinksql.model.options import span
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import Seen
 from airflow_provider_flinksql.model.situation import Situation, situation
+from airflow_provider_flinksql.model.snapshot import plain
 from airflow_provider_flinksql.model.spec import Spec
 from airflow_provider_flinksql.model.steps import AwaitGone, AwaitRunning, End, Record, Step
 
@@ -36,6 +38,11 @@ class Start:
 def choose(spec: Spec, manifest: Manifest, seen: Seen, policy: Policy) -> Next | Start | None:
     """What to do about a streaming job whose pending attempt, if any, was never sent."""
     current = manifest.current
+    if seen.named == "missing":
+        raise Blocked(
+            f"Job {spec.name}: --restore-from {policy.restore_from} names no complete savepoint or checkpoint: Flink's "
+            "_metadata is not there. Nothing was stopped."
+        )
     if current is None:
         fresh = policy.restore_from in (None, "none")
         return Start(1, fresh, "it was never deployed" if fresh else f"you asked to restore {policy.restore_from}")
@@ -48,7 +55,7 @@ def choose(spec: Spec, manifest: Manifest, seen: Seen, policy: Policy) -> Next |
     if now.status == "transient":
         return Next(AwaitGone(current.number), now.reason)
     change = judge(spec, current.spec)
-    consent = _consented(spec, current, change, policy, now)
+    consent = _consented(spec, current, change, policy, seen, now)
     if consent:
         return consent
     if now.over:
@@ -56,7 +63,9 @@ def choose(spec: Spec, manifest: Manifest, seen: Seen, policy: Policy) -> Next |
     return _live(spec, current, change, seen, now)
 
 
-def _consented(spec: Spec, current: Attempt, change: Change, policy: Policy, now: Situation) -> Start | Next | None:
+def _consented(
+    spec: Spec, current: Attempt, change: Change, policy: Policy, seen: Seen, now: Situation
+) -> Start | Next | None:
     """``--restore-from`` is a person's word: it wins, once."""
     asked = asked_for(current, policy)
     if asked is None:
@@ -65,8 +74,25 @@ def _consented(spec: Spec, current: Attempt, change: Change, policy: Policy, now
         return Next(AwaitRunning(current.number), now.reason)
     version = current.query_version + (change.kind == "query" or asked == "none")
     stop: StopKind | None = None if now.over else "savepoint" if now.status == "up" else "cancel"
+    if stop == "savepoint" and current.checkpoint_folder:
+        _require_lasting(spec, current, asked, seen)
     what = "start empty" if asked == "none" else f"restore {asked}"
     return Start(version, asked == "none", f"you asked to {what}", stop)
+
+
+def _require_lasting(spec: Spec, current: Attempt, asked: str, seen: Seen) -> None:
+    """A checkpoint belongs to its job: Flink deletes it when newer ones came, and when the job ends well (measured)."""
+    if not plain(asked).startswith(f"{plain(current.checkpoint_folder or '')}/"):
+        return
+    deleted = seen.detail(current.job_id).delete_on_cancellation
+    way = "Its options delete it on a cancel, too, so a savepoint is what can be restored." if deleted else (
+        f"End the job first so that its checkpoints stay: flinksql stop {spec.name} --cancel; then deploy again with "
+        "--restore-from."
+    )
+    raise Blocked(
+        f"Job {spec.name}: --restore-from {asked} is a checkpoint of the job that runs, and Flink would delete it "
+        f"before it could be restored. Nothing was stopped. {way}"
+    )
 
 
 def _live(spec: Spec, current: Attempt, change: Change, seen: Seen, now: Situation) -> Next | Start | None:
@@ -94,6 +120,8 @@ def _live(spec: Spec, current: Attempt, change: Change, seen: Seen, now: Situati
 
 def _unchanged(spec: Spec, current: Attempt, seen: Seen, now: Situation) -> Next | None:
     if now.status == "up":
+        if current.checkpoint_folder != checkpoint_folder(current, seen):
+            return Next(Record(), "where its checkpoints lie is known now")
         return Next(Record(), "only what does not run changed") if spec != current.spec else None
     if seen.waited < spec.health_timeout:
         return Next(AwaitRunning(current.number), now.reason)
@@ -150,6 +178,13 @@ def _require_state(spec: Spec, current: Attempt, seen: Seen, now: Situation) -> 
             f"Job {spec.name} had state, and none of it was found ({now.reason}). Looked into the manifest, the "
             f"JobManager's history and {current.checkpoint_folder}. Name a savepoint or checkpoint with "
             "--restore-from LOCATION, or start empty with --restore-from none."
+        )
+    newest, limit = choice(current, seen), spec.state.max_age
+    if newest and limit and not newest.of_our_stop and newest.older_than(limit, seen.now):
+        raise Blocked(
+            f"Job {spec.name} is to be restored ({now.reason}), but its newest state, {newest}, is "
+            f"{span(seen.now - (newest.time or 0.0))} old, and state.max-age is {span(limit)}. Restore it all the same "
+            f"with --restore-from {newest.location}, or start empty with --restore-from none."
         )
 
 

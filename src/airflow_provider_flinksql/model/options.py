@@ -191,3 +191,11 @@ def parse_duration(text: str) -> float:
     if not match or match[2] not in _UNITS or int(match[1]) > _LONGEST:
         raise ValueError(f"'{text}' is not a duration; write a whole number and a unit: 10s, 5min, 2h, 7d, 500ms")
     return int(match[1]) * _UNITS[match[2]]
+
+
+def span(seconds: float) -> str:
+    """A duration for people, in the largest unit that it fills: ``26 h``, ``3 d``."""
+    for unit, length in (("d", 86400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.3g} {unit}"
+    return f"{seconds:.3g} s"

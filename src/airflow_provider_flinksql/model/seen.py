@@ -77,8 +77,9 @@ class Seen:
     """One look: the cluster, its jobs that concern us, and what we found out about the attempts on record.
 
     ``snapshots`` are those of the attempts on record; ``searched`` says whether every place that could hold one was
-    looked into. ``options`` are the cluster's own Flink options. ``waited`` and ``absent_for`` are seconds that this
-    deploy has spent waiting for a job to come up, or to come back. ``now`` is the store's clock.
+    looked into, ``named`` what became of looking for the state that a person named. ``options`` are the cluster's own
+    Flink options. ``waited`` and ``absent_for`` are seconds that this deploy has spent waiting for a job to come up, or
+    to come back. ``now`` is the store's clock.
     """
 
     cluster: str
@@ -89,6 +90,7 @@ class Seen:
     details: tuple[tuple[str, Detail], ...] = ()
     snapshots: tuple[Snapshot, ...] = ()
     searched: bool = True
+    named: Literal["there", "missing", "unchecked"] = "there"
     options: tuple[tuple[str, str], ...] = ()
     prepared: str | None = None
     waited: float = 0.0

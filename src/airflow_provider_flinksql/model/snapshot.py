@@ -47,9 +47,12 @@ def newest(snapshots: Iterable[Snapshot]) -> Snapshot | None:
 
 
 def plain(location: str) -> str:
-    """One spelling for ``file:/x``, ``file:///x``, ``/x``, with or without ``/_metadata``."""
+    """One spelling for ``file:/x``, ``file:///x``, ``/x``, for ``s3a:`` and ``s3:``, with or without ``/_metadata``."""
     path = location.removesuffix("/").removesuffix("/_metadata").removesuffix("/")
-    return "/" + path.removeprefix("file:").lstrip("/") if path.startswith(("file:", "/")) else path
+    if path.startswith(("file:", "/")):
+        return "/" + path.removeprefix("file:").lstrip("/")
+    scheme, colon, rest = path.partition("://")
+    return f"s3://{rest}" if colon and scheme in ("s3a", "s3p", "s3n") else path
 
 
 def _rank(snapshot: Snapshot) -> tuple[int, float]:

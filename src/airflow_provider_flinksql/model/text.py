@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from airflow_provider_flinksql.model import steps as do
+from airflow_provider_flinksql.model.candidates import candidates
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.options import parse_duration
 from airflow_provider_flinksql.model.seen import Seen
+from airflow_provider_flinksql.model.snapshot import plain
 from airflow_provider_flinksql.model.spec import Spec
 
 STOPPING = {"savepoint": "stop with a savepoint", "drain": "drain and stop with a savepoint", "cancel": "cancel"}
@@ -34,6 +36,17 @@ def describe(step: do.Step, why: str, manifest: Manifest | None) -> str:
         case do.End(number) | do.GiveUp(number):
             return f"Attempt {number} is over: {why}."
     return _waiting(step, why, manifest)
+
+
+def pinned(manifest: Manifest | None, number: int, seen: Seen) -> str | None:
+    """What was chosen to be restored, and out of how many; ``None`` for an empty start."""
+    attempt, current = _attempt(manifest, number), manifest.current if manifest else None
+    chosen = attempt.pinned if attempt else None
+    if chosen is None:
+        return None
+    places = {plain(s.location) for s in (candidates(current, seen) if current else ())} - {plain(chosen.location)}
+    others = f"; not chosen: {len(places)} older" if places and chosen.attempt is not None else ""
+    return f"Attempt {number} restores {chosen} (known from: {chosen.source}){others}."
 
 
 def _waiting(step: do.Step, why: str, manifest: Manifest | None) -> str:
@@ -75,6 +88,11 @@ def warnings(spec: Spec, seen: Seen) -> list[str]:
         return []
     options = {**dict(seen.options), **spec.properties}
     found = []
+    if seen.named == "unchecked":
+        found.append(
+            f"Job {spec.name}: what you named with --restore-from cannot be looked at from here. If it is not there, "
+            "Flink refuses the start when the old job has been stopped already."
+        )
     if parse_duration(options.get("execution.checkpointing.interval", "0")) <= 0:
         found.append(
             f"Job {spec.name} takes no checkpoints: after a failure it goes back to its last savepoint, or to its "

@@ -27,6 +27,9 @@ class Target(Protocol):
         ``reuse`` takes the job list of the last look, for many jobs of one cluster; ``closely`` looks deeper always.
         """
 
+    async def exists(self, location: str) -> bool:
+        """Whether a complete snapshot lies there. Raises UnsupportedScheme where that cannot be looked at."""
+
     async def check(self, spec: Spec) -> Explained:
         """Try everything that can fail; keeps the prepared session for the submit. Raises InvalidQuery, Blocked, …"""
 

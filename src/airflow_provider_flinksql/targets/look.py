@@ -93,7 +93,7 @@ class Look:
         for attempt in self._in_question():
             sighting = sightings.get(attempt.job_id)
             own: list[Snapshot] = []
-            if sighting and (closely or not _as_confirmed(attempt, sighting)):
+            if sighting and (closely or self._learns(attempt) or not _as_confirmed(attempt, sighting)):
                 details[attempt.job_id], own = await self._closely(attempt.number, sighting, attempt)
             elif sighting is None and (past := await self._remembered(attempt)):
                 sightings[attempt.job_id], details[attempt.job_id], own = past
@@ -119,6 +119,10 @@ class Look:
 
     def _attempt_of(self, job_id: str) -> int | None:
         return self._manifest.attempt_of(job_id) if self._manifest else None
+
+    def _learns(self, attempt: Attempt) -> bool:
+        """Whether it is yet to be seen where an adopted job keeps its checkpoints."""
+        return bool(self._manifest and attempt.checkpoint_folder is None and attempt.job_id in self._manifest.adopted)
 
     def _of_another_life(self, attempt: Attempt) -> bool:
         """Whether this JobManager knows no more of the job than its id, which may have been used up here."""

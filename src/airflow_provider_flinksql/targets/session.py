@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -14,6 +14,7 @@ from airflow_provider_flinksql.clients.statefiles import StateFiles, same_locati
 from airflow_provider_flinksql.errors import (
     Blocked,
     Duplicate,
+    FlinkSqlError,
     Interrupted,
     InvalidQuery,
     Misconfigured,
@@ -29,12 +30,13 @@ from airflow_provider_flinksql.model.graph import condensed, insert_only, read, 
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Stop
 from airflow_provider_flinksql.model.schema import known_of
 from airflow_provider_flinksql.model.seen import ENDED, Seen, Sighting, Traits
+from airflow_provider_flinksql.model.snapshot import Snapshot
 from airflow_provider_flinksql.model.spec import Spec
 from airflow_provider_flinksql.model.sql import fill, fill_plain, placeholders, plain_placeholders
 from airflow_provider_flinksql.model.statement import final_statement, session_statements
 from airflow_provider_flinksql.model.submission import CHECKED, check_config, submit_config
 from airflow_provider_flinksql.targets import Resolve
-from airflow_provider_flinksql.targets.look import Look, Survey, await_fresh, survey
+from airflow_provider_flinksql.targets.look import Look, Survey, await_fresh, search, survey
 
 FIRST_LOOK_SECONDS = 12.0
 """Whoever named the wrong address, or one that takes connections and never answers, is to hear of it soon."""
@@ -89,7 +91,8 @@ class SessionTarget:
         seen = await Look(
             self._jobmanager, self._io, self._files, self.name, self._survey, manifest
         ).at(name, closely)
-        return replace(seen, old_cluster_answers=await self._answers_elsewhere(manifest, seen))
+        told = tuple((job, replace(one, cause=self._without_secrets(one.cause, manifest))) for job, one in seen.details)
+        return replace(seen, details=told, old_cluster_answers=await self._answers_elsewhere(manifest, seen))
 
     async def _answers_elsewhere(self, manifest: Manifest | None, seen: Seen) -> bool:
         """Whether a cluster that a job was started on still answers. This one under an older name is none."""
@@ -98,6 +101,15 @@ class SessionTarget:
         others = {a.cluster for a in going if a.cluster != self.name and a.cluster.startswith("http")}
         lives = [await self._life_at(url) for url in sorted(others)] if self._life_at else []
         return any(life not in (None, seen.incarnation) for life in lives)
+
+    async def exists(self, location: str) -> bool:
+        """Whether a complete snapshot lies there."""
+        return self._files.find(location) is not None
+
+    def search(self, attempts: Iterable[Attempt]) -> tuple[list[Snapshot], bool]:
+        """What lies in the folders of these attempts, and whether all of them could be looked into."""
+        found = [search(self._files, attempt) for attempt in attempts]
+        return [snapshot for snapshots, _ in found for snapshot in snapshots], all(known for _, known in found)
 
     async def check(self, spec: Spec) -> Explained:
         """Open a session, run jars, tables and setup, plan the statement, count the slots. Starts nothing."""
@@ -319,6 +331,17 @@ class SessionTarget:
         if name not in self._secrets:
             self._secrets[name] = self._resolve(name)
         return self._secrets[name]
+
+    def _without_secrets(self, cause: str | None, manifest: Manifest | None) -> str | None:
+        """A cause may quote an option of a table; whatever can be resolved here is taken out of it."""
+        for attempt in (manifest.pending, manifest.current) if manifest and cause else ():
+            statements = (*attempt.spec.tables, *attempt.spec.setup, *attempt.spec.statements) if attempt else ()
+            for name in {name for statement in statements for name in placeholders(statement)}:
+                try:
+                    self._secret(name)
+                except FlinkSqlError:
+                    pass  # what has no value here is not in it
+        return cause and self._redact(cause)
 
     def _redact(self, text: str) -> str:
         for value in sorted(self._secrets.values(), key=len, reverse=True):

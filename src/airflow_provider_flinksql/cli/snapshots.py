@@ -1,0 +1,88 @@
+"""``flinksql snapshots``: every state of a job that is known of, and which of them a restart now would restore."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from airflow_provider_flinksql.cli import output
+from airflow_provider_flinksql.cli.place import find_cluster, find_store
+from airflow_provider_flinksql.cli.running import no_store, unknown_job
+from airflow_provider_flinksql.clients.http import run_sync
+from airflow_provider_flinksql.deploy.status import iso
+from airflow_provider_flinksql.errors import FlinkSqlError, Unreachable, UnsupportedScheme
+from airflow_provider_flinksql.model.candidates import Candidate, explain, recorded
+from airflow_provider_flinksql.model.manifest import Attempt, Manifest
+from airflow_provider_flinksql.model.seen import Seen
+from airflow_provider_flinksql.model.snapshot import Snapshot, plain
+from airflow_provider_flinksql.targets.connect import connect
+from airflow_provider_flinksql.targets.session import SessionTarget
+
+COLUMNS = ("chosen", "kind", "attempt", "checkpoint_id", "time", "source", "location", "why")
+
+
+def snapshots(arguments: argparse.Namespace) -> int:
+    """Say what there is, from record, JobManager, archives and folders."""
+    store = find_store(arguments, lambda: find_cluster(arguments))
+    try:
+        manifest = store.get(arguments.name).manifest
+        if manifest is None:
+            raise unknown_job(store, arguments.name)
+        place = find_cluster(arguments)
+        with connect(place.settings, place.resolve) as (target, _):
+            found, notes = _found(target, manifest, store.history(arguments.name))
+    except FlinkSqlError as error:
+        return no_store(arguments, error, name=arguments.name, snapshots=[], notes=[])
+    rows = [_row(one) for one in found]
+    if arguments.json:
+        output.document(name=arguments.name, snapshots=rows, notes=notes)
+        return 0
+    for note in notes:
+        output.note(note)
+    if rows:
+        shown = [[("*" if row["chosen"] else " "), *(row[column] for column in COLUMNS[1:])] for row in rows]
+        output.table(["", *(column.replace("_", " ").upper() for column in COLUMNS[1:])], shown)
+    else:
+        print(f"No state of {arguments.name} is known.")
+    return 0
+
+
+def _found(target: SessionTarget, manifest: Manifest, ended: list[Attempt]) -> tuple[list[Candidate], list[str]]:
+    """All candidates, and what keeps them from being complete."""
+    notes: list[str] = []
+    heads = [attempt for attempt in (manifest.current, manifest.pending) if attempt]
+    folders = [*ended, *heads]
+    try:
+        seen = run_sync(target.look(manifest.name, manifest, closely=True))
+        listed = {job.job_id for job in seen.jobs if job.live}
+        folders = [attempt for attempt in folders if attempt.job_id not in listed]
+    except Unreachable as error:
+        notes.append(f"The JobManager does not answer, so only the record and the folders tell: {error}")
+        seen = Seen(target.name, "")
+    lying, everywhere = target.search(folders)
+    if not everywhere:
+        notes.append("Some folders cannot be looked into from here; what lies there is not listed.")
+    seen = replace(seen, now=time.time(), snapshots=(*seen.snapshots, *lying))
+    return explain(manifest, ended, seen, _gone(target, [*ended, *heads], seen)), notes
+
+
+def _gone(target: SessionTarget, attempts: Iterable[Attempt], seen: Seen) -> set[str]:
+    """Locations that only the record names, and where nothing is any more."""
+    there = {plain(snapshot.location) for snapshot in seen.snapshots}
+    named = {s.location for attempt in attempts for s in recorded(attempt)}
+    return {location for location in named if plain(location) not in there and not _exists(target, location)}
+
+
+def _exists(target: SessionTarget, location: str) -> bool:
+    try:
+        return run_sync(target.exists(location))
+    except UnsupportedScheme:
+        return True  # nobody here can tell
+
+
+def _row(one: Candidate) -> dict[str, Any]:
+    known: Snapshot = one.snapshot
+    return {**vars(known), "time": iso(known.time), "chosen": one.chosen, "why": one.why}
