@@ -49,7 +49,7 @@ def postgresql() -> Iterator[str]:
 
 
 class ObjectStore:
-    """An S3 of its own, with one bucket. ``options`` open it, for us and (as environment) for child processes."""
+    """An S3 of its own, with one bucket; ``options`` open it."""
 
     bucket = "flink"
 
@@ -57,6 +57,19 @@ class ObjectStore:
         self.endpoint = f"http://127.0.0.1:{port}"
         self.options = {"endpoint": self.endpoint, "region": "local", "access_key_id": "x", "secret_access_key": "y"}
         self._log = log
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The same as obstore reads it from the environment."""
+        names = {"endpoint": "AWS_ENDPOINT_URL", "region": "AWS_REGION"}
+        return {names.get(key, f"AWS_{key.upper()}"): value for key, value in self.options.items()}
+
+    @property
+    def flink(self) -> dict[str, str]:
+        """The same as Flink's S3 plugin reads it."""
+        keys = {"s3.access-key": self.options["access_key_id"], "s3.secret-key": self.options["secret_access_key"]}
+        where = {"s3.endpoint": self.endpoint, "s3.endpoint.region": "local", "s3.path.style.access": "true"}
+        return {**where, **keys}
 
     def requests(self) -> list[str]:
         """What was asked so far: ``GET /flink?list-type=2…``."""

@@ -70,6 +70,7 @@ def jobs(out: str) -> list[dict[str, Any]]:
         ["deploy", "a.yaml", "b.yaml", "--restore-from", "file:///s"],
         ["history"],
         ["history", "a", "b"],
+        ["snapshots"],
         ["stop"],
         ["stop", "a", "--drain", "--cancel"],
         ["local", "up", "--flink", "newest"],
@@ -84,7 +85,7 @@ def test_wrong_usage_exits_64_and_says_so_on_stderr(cli, words):
 def test_help_exits_0_and_names_every_command(cli):
     code, out, _ = cli("--help")
     assert code == 0
-    assert all(command in out for command in ("plan", "deploy", "status", "history", "stop", "local"))
+    assert all(command in out for command in ("plan", "deploy", "status", "history", "snapshots", "stop", "local"))
 
 
 def test_of_many_codes_the_worst_counts():
@@ -261,6 +262,47 @@ def test_history_shows_every_attempt(cli, tmp_path, store):
     assert cli("history", "nobody", "--store", store)[0] == 1
 
 
+def test_snapshots_shows_each_state_and_why_it_is_chosen(cli, tmp_path, store):
+    _, manifest = onejob.on_record(tmp_path)
+    onejob.OneJob(manifest).listen()
+    words = ("snapshots", "orders", *onejob.WHERE, "--store", store)
+    code, out, err = cli(*words, "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out) == {
+        "version": 1,
+        "name": "orders",
+        "snapshots": [
+            {
+                "location": "file:/c/chk-7",
+                "kind": "checkpoint",
+                "source": "JobManager",
+                "attempt": 1,
+                "checkpoint_id": 7,
+                "time": "2026-09-21T14:13:25.000+00:00",
+                "job_id": manifest.current.job_id,
+                "size": None,
+                "chosen": True,
+                "why": "the newest",
+            }
+        ],
+        "notes": [],
+    }
+    code, out, _ = cli(*words)
+    head, line = out.splitlines()
+    assert (code, head.split()) == (0, ["KIND", "ATTEMPT", "CHECKPOINT", "ID", "TIME", "SOURCE", "LOCATION", "WHY"])
+    assert line.startswith("*")
+    assert cli("snapshots", "nobody", "--store", store)[0] == 1
+
+
+def test_snapshots_without_a_cluster_says_so_and_shows_what_is_on_record(cli, tmp_path, store):
+    stop = Stop(1, "savepoint", f"{tmp_path}/sp", None, "completed", f"{tmp_path}/sp/savepoint-1")
+    onejob.on_record(tmp_path, state="ended", outcome="stopped", stops=(stop,))
+    code, out, err = cli("snapshots", "orders", "--store", store)
+    assert code == 0
+    assert "flinksql local up" in err
+    assert out.rstrip().endswith("it is not there any more")
+
+
 def test_stop_of_an_unknown_name_exits_1(cli, store):
     code, out, _ = cli("stop", "nobody", "--store", store, "--json")
     (entry,) = jobs(out)
@@ -297,7 +339,7 @@ def test_a_manifest_of_a_newer_form_is_refused(cli, tmp_path, store):
         db.execute("UPDATE flinksql_manifest SET document = ?", (newer,))
     opened.close()
     onejob.OneJob(manifest).listen()
-    for words in (("plan", file), ("status",), ("history", "orders"), ("stop", "orders")):
+    for words in (("plan", file), ("status",), ("history", "orders"), ("snapshots", "orders"), ("stop", "orders")):
         code, out, err = cli(*words, *onejob.WHERE, "--store", store, "--json")
         assert code == 1
         assert "Upgrade" in err

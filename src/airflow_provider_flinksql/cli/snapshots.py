@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -12,14 +11,15 @@ from airflow_provider_flinksql.cli import output
 from airflow_provider_flinksql.cli.place import find_cluster, find_store
 from airflow_provider_flinksql.cli.running import no_store, unknown_job
 from airflow_provider_flinksql.clients.http import run_sync
+from airflow_provider_flinksql.clients.statefiles import StateFiles
 from airflow_provider_flinksql.deploy.status import iso
-from airflow_provider_flinksql.errors import FlinkSqlError, Unreachable, UnsupportedScheme
+from airflow_provider_flinksql.errors import FlinkSqlError, Misconfigured, Unreachable, UnsupportedScheme
 from airflow_provider_flinksql.model.candidates import Candidate, explain, recorded
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.seen import Seen
 from airflow_provider_flinksql.model.snapshot import Snapshot, plain
 from airflow_provider_flinksql.targets.connect import connect
-from airflow_provider_flinksql.targets.session import SessionTarget
+from airflow_provider_flinksql.targets.look import search
 
 COLUMNS = ("chosen", "kind", "attempt", "checkpoint_id", "time", "source", "location", "why")
 
@@ -31,9 +31,7 @@ def snapshots(arguments: argparse.Namespace) -> int:
         manifest = store.get(arguments.name).manifest
         if manifest is None:
             raise unknown_job(store, arguments.name)
-        place = find_cluster(arguments)
-        with connect(place.settings, place.resolve) as (target, _):
-            found, notes = _found(target, manifest, store.history(arguments.name))
+        found, notes = _found(arguments, manifest, store.history(arguments.name))
     except FlinkSqlError as error:
         return no_store(arguments, error, name=arguments.name, snapshots=[], notes=[])
     rows = [_row(one) for one in found]
@@ -50,35 +48,39 @@ def snapshots(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _found(target: SessionTarget, manifest: Manifest, ended: list[Attempt]) -> tuple[list[Candidate], list[str]]:
+def _found(
+    arguments: argparse.Namespace, manifest: Manifest, ended: list[Attempt]
+) -> tuple[list[Candidate], list[str]]:
     """All candidates, and what keeps them from being complete."""
     notes: list[str] = []
-    heads = [attempt for attempt in (manifest.current, manifest.pending) if attempt]
-    folders = [*ended, *heads]
+    attempts = [*ended, *(attempt for attempt in (manifest.current, manifest.pending) if attempt)]
+    files, seen = StateFiles(), Seen("", "")
     try:
-        seen = run_sync(target.look(manifest.name, manifest, closely=True))
-        listed = {job.job_id for job in seen.jobs if job.live}
-        folders = [attempt for attempt in folders if attempt.job_id not in listed]
-    except Unreachable as error:
-        notes.append(f"The JobManager does not answer, so only the record and the folders tell: {error}")
-        seen = Seen(target.name, "")
-    lying, everywhere = target.search(folders)
-    if not everywhere:
+        place = find_cluster(arguments)
+        files = StateFiles(place.settings.storage)
+        with connect(place.settings, place.resolve) as (target, _):
+            seen = run_sync(target.look(manifest.name, manifest, closely=True))
+    except (Unreachable, Misconfigured) as error:
+        notes.append(f"No cluster tells of it, so this is what the record and the folders say. {error}")
+    live = {job.job_id for job in seen.jobs if job.live}
+    found = [search(files, attempt) for attempt in attempts if attempt.job_id not in live]
+    if not all(looked for _, looked in found):
         notes.append("Some folders cannot be looked into from here; what lies there is not listed.")
+    lying = [snapshot for snapshots, _ in found for snapshot in snapshots]
     seen = replace(seen, now=time.time(), snapshots=(*seen.snapshots, *lying))
-    return explain(manifest, ended, seen, _gone(target, [*ended, *heads], seen)), notes
+    return explain(manifest, ended, seen, _gone(files, attempts, seen)), notes
 
 
-def _gone(target: SessionTarget, attempts: Iterable[Attempt], seen: Seen) -> set[str]:
+def _gone(files: StateFiles, attempts: list[Attempt], seen: Seen) -> set[str]:
     """Locations that only the record names, and where nothing is any more."""
     there = {plain(snapshot.location) for snapshot in seen.snapshots}
     named = {s.location for attempt in attempts for s in recorded(attempt)}
-    return {location for location in named if plain(location) not in there and not _exists(target, location)}
+    return {location for location in named if plain(location) not in there and not _exists(files, location)}
 
 
-def _exists(target: SessionTarget, location: str) -> bool:
+def _exists(files: StateFiles, location: str) -> bool:
     try:
-        return run_sync(target.exists(location))
+        return files.find(location) is not None
     except UnsupportedScheme:
         return True  # nobody here can tell
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -30,13 +30,12 @@ from airflow_provider_flinksql.model.graph import condensed, insert_only, read, 
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Stop
 from airflow_provider_flinksql.model.schema import known_of
 from airflow_provider_flinksql.model.seen import ENDED, Seen, Sighting, Traits
-from airflow_provider_flinksql.model.snapshot import Snapshot
 from airflow_provider_flinksql.model.spec import Spec
 from airflow_provider_flinksql.model.sql import fill, fill_plain, placeholders, plain_placeholders
 from airflow_provider_flinksql.model.statement import final_statement, session_statements
 from airflow_provider_flinksql.model.submission import CHECKED, check_config, submit_config
 from airflow_provider_flinksql.targets import Resolve
-from airflow_provider_flinksql.targets.look import Look, Survey, await_fresh, search, survey
+from airflow_provider_flinksql.targets.look import Look, Survey, await_fresh, survey
 
 FIRST_LOOK_SECONDS = 12.0
 """Whoever named the wrong address, or one that takes connections and never answers, is to hear of it soon."""
@@ -105,11 +104,6 @@ class SessionTarget:
     async def exists(self, location: str) -> bool:
         """Whether a complete snapshot lies there."""
         return self._files.find(location) is not None
-
-    def search(self, attempts: Iterable[Attempt]) -> tuple[list[Snapshot], bool]:
-        """What lies in the folders of these attempts, and whether all of them could be looked into."""
-        found = [search(self._files, attempt) for attempt in attempts]
-        return [snapshot for snapshots, _ in found for snapshot in snapshots], all(known for _, known in found)
 
     async def check(self, spec: Spec) -> Explained:
         """Open a session, run jars, tables and setup, plan the statement, count the slots. Starts nothing."""
