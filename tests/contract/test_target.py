@@ -315,6 +315,16 @@ def test_what_somebody_deleted_is_not_listed(story):
     assert [s.kind for s in story.look().snapshots] == ["checkpoint"]
 
 
+def test_a_state_exists_where_it_is_complete_and_nowhere_else(story):
+    story.start()
+    savepoint = story.cluster.savepoint(story.attempt.job_id)
+    assert run_sync(story.worker.exists(savepoint))
+    assert not run_sync(story.worker.exists(savepoint.rpartition("/")[0]))
+    assert not run_sync(story.worker.exists(f"{savepoint}0"))
+    story.cluster.delete(savepoint)
+    assert not run_sync(story.worker.exists(savepoint))
+
+
 def test_a_failed_job_says_why_and_what_it_saved(story, tmp_path):
     story.start(spec(story.name, "told", told=tmp_path))
     story.prove()

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import obstore
 import pytest
+from obstore.store import from_url
 
 import services
 from airflow_provider_flinksql import local
@@ -119,6 +121,18 @@ def test_a_named_state_that_would_not_be_there_is_refused_and_the_job_goes_on(cl
     kept = chosen(cluster, job)["location"]
     assert deployed(cluster, job, "--restore-from", kept)["restored_from"] == kept
     assert_goes_on(cluster, job)
+
+
+def test_a_savepoint_that_somebody_deleted_is_told_before_a_start_fails_of_it(cluster, job):
+    started(cluster, job)
+    saved = stopped(cluster, job)["savepoint"]
+    bucket = from_url("s3://flink", client_options={"allow_http": True})
+    obstore.delete(bucket, f"{saved.removeprefix('s3://flink/')}/_metadata")
+    answer = cluster.json("deploy", job.path)
+    assert answer.code == 3
+    assert saved in answer.job["reason"]
+    assert [one["why"] for one in snapshots(cluster, job)] == ["it is not there any more"]
+    assert deployed(cluster, job, "--restore-from", "none")["action"] == "start-fresh"
 
 
 def test_state_older_than_the_file_allows_is_refused(cluster, job):

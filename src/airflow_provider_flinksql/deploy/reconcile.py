@@ -10,6 +10,7 @@ from typing import Literal, TypeGuard
 from airflow_provider_flinksql.clients.http import IO
 from airflow_provider_flinksql.deploy.perform import perform
 from airflow_provider_flinksql.errors import (
+    Blocked,
     Busy,
     Conflict,
     DeadlineExceeded,
@@ -27,6 +28,7 @@ from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.plan import Action, Plan, next_step, plan
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import Seen
+from airflow_provider_flinksql.model.snapshot import Snapshot
 from airflow_provider_flinksql.model.spec import Spec
 from airflow_provider_flinksql.model.text import describe, pinned, warnings
 from airflow_provider_flinksql.stores import Store, Stored
@@ -214,7 +216,10 @@ class Deploy:
         if isinstance(step, ACTING) and stored.manifest:
             outcome = await perform(step, self.target, stored.manifest, seen, self.io, self.clock)
         if not isinstance(step, WRITTEN_FIRST):
-            stored = self._put(stored, after(step, spec, stored.manifest, seen, policy, outcome))
+            left = after(step, spec, stored.manifest, seen, policy, outcome)
+            if isinstance(step, do.Pin) and left.pending and left.pending.pinned:
+                await self._require_there(spec.name, left.pending.pinned)
+            stored = self._put(stored, left)
         if isinstance(step, do.Pin) and (chosen := pinned(stored.manifest, step.number, seen)):
             self._say(chosen)
         self._raise_if_over(step, stored)
@@ -278,6 +283,14 @@ class Deploy:
         gone = waited if self._waiting and _gone(self._waiting[0]) else 0.0
         named = await self._find(asked) if asked and spec.mode == "streaming" else "there"
         return replace(seen, now=stored.now, named=named, prepared=prepared, waited=waited, absent_for=gone)
+
+    async def _require_there(self, name: str, chosen: Snapshot) -> None:
+        """Told before the submit would fail of it, and while another state can still be named."""
+        if await self._find(chosen.location) == "missing":
+            raise Blocked(
+                f"Job {name} is to be restored from {chosen}, which somebody deleted. flinksql snapshots {name} "
+                "shows what is left: name it with --restore-from LOCATION, or start empty with --restore-from none."
+            )
 
     async def _find(self, location: str) -> Literal["there", "missing", "unchecked"]:
         try:

@@ -38,12 +38,8 @@ class Start:
 def choose(spec: Spec, manifest: Manifest, seen: Seen, policy: Policy) -> Next | Start | None:
     """What to do about a streaming job whose pending attempt, if any, was never sent."""
     current = manifest.current
-    if seen.named == "missing":
-        raise Blocked(
-            f"Job {spec.name}: --restore-from {policy.restore_from} names no complete savepoint or checkpoint: Flink's "
-            "_metadata is not there. Nothing was stopped."
-        )
     if current is None:
+        _require_there(spec, policy.restore_from, seen)
         fresh = policy.restore_from in (None, "none")
         return Start(1, fresh, "it was never deployed" if fresh else f"you asked to restore {policy.restore_from}")
     now = situation(current, seen, policy)
@@ -76,8 +72,17 @@ def _consented(
     stop: StopKind | None = None if now.over else "savepoint" if now.status == "up" else "cancel"
     if stop == "savepoint" and current.checkpoint_folder:
         _require_lasting(spec, current, asked, seen)
+    _require_there(spec, asked, seen)
     what = "start empty" if asked == "none" else f"restore {asked}"
     return Start(version, asked == "none", f"you asked to {what}", stop)
+
+
+def _require_there(spec: Spec, asked: str | None, seen: Seen) -> None:
+    if seen.named == "missing":
+        raise Blocked(
+            f"Job {spec.name}: --restore-from {asked} names no complete savepoint or checkpoint: Flink's _metadata is "
+            "not there. Nothing was stopped."
+        )
 
 
 def _require_lasting(spec: Spec, current: Attempt, asked: str, seen: Seen) -> None:
