@@ -83,7 +83,14 @@ class InvalidQuery(FlinkSqlError):
 
 
 class Blocked(FlinkSqlError):
-    """The plan needs a human's word; the message names the option that gives it."""
+    """The plan needs a human's word; the message names the option that gives it.
+
+    ``verdict`` is what the change would mean for the state, where that is why.
+    """
+
+    def __init__(self, message: str, verdict: str | None = None) -> None:
+        super().__init__(message)
+        self.verdict = verdict
 
 
 class Busy(FlinkSqlError):

@@ -127,14 +127,14 @@ def test_many_jobs_are_one_look_and_one_read(cli, tmp_path, store):
 
 def test_a_blocked_plan_exits_3_and_names_the_way_out(cli, tmp_path, store):
     file, manifest = onejob.on_record(tmp_path)
-    file.write_text(file.read_text().replace("SELECT id", "SELECT other"))
+    file.write_text(file.read_text().replace("1s", "2s"))
     onejob.OneJob(manifest).listen()
     code, out, err = cli("plan", file, *onejob.WHERE, "--store", store, "--json")
     (entry,) = jobs(out)
-    assert (code, entry["action"], entry["verdict"]) == (3, "blocked", "unknown")
+    assert (code, entry["action"], entry["verdict"]) == (3, "blocked", "carries")
     assert entry["error"] == {"type": "Blocked", "message": entry["reason"]}
     assert err.startswith("blocked: orders: ")
-    assert "on-query-change" in err
+    assert "execution.checkpointing.savepoint-dir" in err
 
 
 def test_a_job_that_is_only_to_be_recorded_is_something_to_do(cli, tmp_path, store):
@@ -177,11 +177,13 @@ def test_a_missing_file_is_an_error_of_its_own(cli, tmp_path):
 def test_parameters_and_defaults_reach_the_job(cli, tmp_path, store):
     file, manifest = onejob.on_record(tmp_path)
     file.write_text(json.dumps({"name": "orders", "sql": "INSERT INTO o SELECT ${param.column} FROM s"}))
-    (tmp_path / "common.yaml").write_text(json.dumps({"flinkProperties": onejob.JOB["flinkProperties"]}))
+    interval = {"execution.checkpointing.interval": "${param.interval}"}
+    (tmp_path / "common.yaml").write_text(json.dumps({"flinkProperties": interval}))
     onejob.OneJob(manifest).listen()
     words = ("--defaults", tmp_path / "common.yaml", *onejob.WHERE, "--store", store)
-    assert cli("plan", file, "--param", "column=id", *words)[0] == 0
-    assert cli("plan", file, "--param", "column=other", *words)[0] == 3
+    words = ("--param", "column=id", *words)
+    assert cli("plan", file, "--param", "interval=1s", *words)[0] == 0
+    assert cli("plan", file, "--param", "interval=2s", *words)[0] == 3
 
 
 def test_an_interrupt_exits_130_and_says_that_the_job_goes_on(cli, tmp_path, store, monkeypatch):

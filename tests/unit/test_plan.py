@@ -342,7 +342,7 @@ def test_the_same_incarnation_is_the_same_cluster_whatever_its_url():
 
 
 def test_a_cluster_that_is_gone_is_let_go_of_by_a_persons_word():
-    accepting = replace(ME, accept_cluster_gone=True)
+    accepting = replace(ME, accept=frozenset({"cluster-gone"}))
     assert plan(PLAIN, manifest(ELSEWHERE), look(snapshots=(CHECKPOINT,)), accepting).action == "restart"
     with pytest.raises(Blocked, match="other:8081"):
         plan(PLAIN, manifest(ELSEWHERE), look(old_cluster_answers=True), accepting)

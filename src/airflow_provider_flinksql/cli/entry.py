@@ -102,8 +102,8 @@ def refused(
     recorded = latest(manifest)
     blocked = isinstance(error, Blocked)
     verdict = None
-    if blocked:
-        verdict = judge(spec, recorded.spec).verdict if spec and recorded else "unknown"
+    if isinstance(error, Blocked):
+        verdict = error.verdict or (judge(spec, recorded.spec).verdict if spec and recorded else "unknown")
     return Entry(
         path=path,
         name=name,

@@ -15,13 +15,12 @@ from airflow_provider_flinksql.cli.owner import policy_of
 from airflow_provider_flinksql.cli.place import Site, find_cluster, find_store, opened
 from airflow_provider_flinksql.deploy.flow import Flow, run_spec
 from airflow_provider_flinksql.deploy.reconcile import Deployed
-from airflow_provider_flinksql.errors import Busy, Fault, FlinkSqlError, InvalidSpec, Unreachable
+from airflow_provider_flinksql.errors import Blocked, Busy, Fault, FlinkSqlError, InvalidSpec, Unreachable
 from airflow_provider_flinksql.jobfile import JobFile, job_files, read_job
 from airflow_provider_flinksql.model.manifest import Manifest
 from airflow_provider_flinksql.model.plan import Plan
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.spec import Spec
-from airflow_provider_flinksql.model.steps import Check
 from airflow_provider_flinksql.stores import Stored
 
 
@@ -121,10 +120,8 @@ class _Command:
         """Plan from what is seen already; settles what needs nothing else."""
         try:
             job.made = flow.plan(self._policy(job), job.stored, reuse=True, check=False)
-        except Busy:
-            if self._deploying:
-                return  # and wait for the other one later
-            raise
+        except (Busy, Blocked):
+            return  # wait for the other one later; judge a changed query by what the planner says
         if job.made.action != "none":
             return
         if not self._deploying:
@@ -138,9 +135,8 @@ class _Command:
             finished = flow.run(self._policy(job))
             assert isinstance(finished, Deployed)  # no limit was set after which to wait elsewhere
             self._done(job, finished, flow, site)
-        elif job.made:
-            if any(isinstance(step, Check) for step in job.made.steps):
-                flow.check()
+        else:
+            job.made = flow.plan(self._policy(job), job.stored, reuse=True)
             self._planned(job, job.made, site)
 
     def _planned(self, job: Job, made: Plan, site: Site) -> None:
@@ -159,7 +155,8 @@ class _Command:
             job.manifest,
             adopt=self._arguments.adopt,
             restore_from=self._arguments.restore_from,
-            accept_cluster_gone="cluster-gone" in self._arguments.accept,
+            accept=frozenset(self._arguments.accept),
+            again=self._arguments.again,
             wait_for="finished" if job.spec.mode == "batch" else "running",
         )
 

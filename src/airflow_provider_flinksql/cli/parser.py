@@ -130,9 +130,11 @@ def _add_consents(parser: Parser) -> None:
         "--accept",
         action="append",
         default=[],
-        choices=["cluster-gone"],
-        help="cluster-gone: let go of a job on a cluster that is gone for good",
+        choices=["cluster-gone", "changes-meaning", "unknown", "allow-non-restored"],
+        help="cluster-gone: let go of a job on a cluster that is gone for good; changes-meaning, unknown: restore a "
+        "changed query all the same; allow-non-restored: also where some state loses its place",
     )
+    group.add_argument("--again", action="store_true", help="try a file once more that was refused for good")
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -151,11 +151,6 @@ class Flow:
         with positions_of(self.job):
             return run_sync(self._deploy().plan(self.spec, policy, stored, reuse=reuse, check=check))
 
-    def check(self) -> None:
-        """Try everything that can fail before anything is touched."""
-        with positions_of(self.job):
-            run_sync(self._deploy().check(self.spec))
-
     def run(self, policy: Policy, earlier: Earlier | None = None) -> Deployed | Waiting:
         """Bring the job to what its file says; Waiting only where ``limits.inline`` allows to defer.
 

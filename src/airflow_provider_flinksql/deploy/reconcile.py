@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeGuard
 
 from airflow_provider_flinksql.clients.http import IO
+from airflow_provider_flinksql.deploy.outcome import raise_if_over, raise_if_refused
 from airflow_provider_flinksql.deploy.perform import perform
 from airflow_provider_flinksql.errors import (
     Blocked,
@@ -16,17 +17,20 @@ from airflow_provider_flinksql.errors import (
     DeadlineExceeded,
     Duplicate,
     FlinkSqlError,
-    JobFailed,
+    InvalidQuery,
     SavepointFailed,
     UnsupportedScheme,
 )
 from airflow_provider_flinksql.model import steps as do
 from airflow_provider_flinksql.model.after import after
-from airflow_provider_flinksql.model.candidates import named_unchecked
+from airflow_provider_flinksql.model.candidates import asked_to_restart, named_unchecked
+from airflow_provider_flinksql.model.carry import to_be_judged
 from airflow_provider_flinksql.model.change import Verdict
+from airflow_provider_flinksql.model.explained import Explained
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.plan import Action, Plan, next_step, plan
 from airflow_provider_flinksql.model.policy import Policy
+from airflow_provider_flinksql.model.refusal import in_force
 from airflow_provider_flinksql.model.seen import Seen
 from airflow_provider_flinksql.model.snapshot import Snapshot
 from airflow_provider_flinksql.model.spec import Spec
@@ -123,6 +127,8 @@ class Deploy:
     planned: Callable[[Plan], None] = lambda _: None
     earlier: Earlier | None = None
     began: set[int] = field(default_factory=set)
+    prepared: str | None = None
+    explained: dict[str, Explained | None] = field(default_factory=dict)
     _waiting: tuple[do.Wait | do.AwaitGone, float] | None = None
     _started: float = 0.0
     _trouble: float | None = None
@@ -139,16 +145,13 @@ class Deploy:
     ) -> Plan:
         """What a deploy would do now; ``check`` also tries what would be (re)started. Leaves no trace."""
         stored = stored or self.store.get(spec.name)
-        seen = await self._look(spec, stored, policy, None, reuse=reuse)
-        made = plan(spec, stored.manifest, seen, policy)
-        if check and any(isinstance(step, do.Check) for step in made.steps):
-            await self.check(spec)
-        return made
-
-    async def check(self, spec: Spec) -> None:
-        """Try everything that can fail before anything is touched."""
         try:
-            await self.target.check(spec)
+            wanted, consents = in_force(spec, stored.manifest, policy)
+            seen = await self._look(wanted, stored, consents, reuse=reuse, judged=check)
+            made = plan(spec, stored.manifest, replace(seen, prepared=None), policy)
+            if check and self.prepared != wanted.digest and any(isinstance(step, do.Check) for step in made.steps):
+                await self._check(wanted)
+            return made
         finally:
             await self.target.release()
 
@@ -159,26 +162,26 @@ class Deploy:
         finally:
             await self.target.release()
 
-    async def _run(self, spec: Spec, policy: Policy) -> Deployed | Waiting:
+    async def _run(self, asked: Spec, consents: Policy) -> Deployed | Waiting:
         begun: Plan | None = None
-        stored: Stored | None = self.store.get(spec.name)
-        prepared: str | None = None
+        stored: Stored | None = self.store.get(asked.name)
         under_way = self.earlier is not None  # until then nothing was touched, and whoever waits is better told at once
         seen: Seen | None = None
         while True:
             try:
-                stored = stored or self.store.get(spec.name)
+                stored = stored or self.store.get(asked.name)
+                spec, policy = in_force(asked, stored.manifest, consents)
                 if seen is None:
-                    seen = await self._look(spec, stored, policy, prepared)
-                begun = begun or self._begin(spec, stored.manifest, seen, policy)
+                    seen = await self._look(spec, stored, policy)
+                begun = begun or self._begin(asked, stored.manifest, seen, consents)
                 found = next_step(spec, stored.manifest, seen, policy)
                 if found is None:
+                    raise_if_refused(asked, stored.manifest, consents, self.began)
                     return Deployed(stored.manifest, begun)
                 step, why = found.step, found.why
                 if isinstance(step, do.Check):
-                    await self.target.check(spec)
-                    prepared = spec.digest
-                    seen = replace(seen, prepared=prepared)
+                    await self._check(spec)
+                    seen = replace(seen, prepared=self.prepared, explained=self._planner_said())
                     continue
                 under_way = True
                 if isinstance(step, IDLE):
@@ -222,7 +225,8 @@ class Deploy:
             stored = self._put(stored, left)
         if isinstance(step, do.Pin) and (chosen := pinned(stored.manifest, step.number, seen)):
             self._say(chosen)
-        self._raise_if_over(step, stored)
+        if stored.manifest:
+            raise_if_over(step, stored.manifest, self.began, self.store)
         return stored
 
     async def _submit(self, step: do.Submit, spec: Spec, stored: Stored, seen: Seen, policy: Policy) -> Stored:
@@ -232,7 +236,7 @@ class Deploy:
         try:
             await perform(step, self.target, stored.manifest, seen, self.io, self.clock)
         except Duplicate:
-            seen = await self._look(spec, stored, policy, None)
+            seen = await self._look(spec, stored, policy)
             if any(job.attempt == step.number for job in seen.jobs):
                 return stored
         if seen.traits.job_id == "theirs":
@@ -245,44 +249,31 @@ class Deploy:
         version = self.store.put(manifest, stored.version)
         return Stored(replace(manifest, closed=()), version, stored.now)
 
-    def _raise_if_over(self, step: do.Step, stored: Stored) -> None:
-        """One deploy begins at most one attempt and one stop: when one ends badly, that is its result."""
-        ended: Attempt | None = None
-        m = stored.manifest
-        if isinstance(step, do.AwaitEnd) and m:
-            attempt = next((a for a in (m.pending, m.current) if a and a.number == step.attempt), None)
-            stop = attempt.stop if attempt else None
-            if attempt and stop and stop.state == "failed" and stop.purpose is None and attempt.state != "ended":
-                raise SavepointFailed(
-                    f"Job {attempt.spec.name} was not stopped, it goes on: {stop.cause or 'the savepoint failed'}."
-                )
-        if isinstance(step, do.GiveUp | do.End) and step.number in self.began and m:
-            last = self.store.history(m.name)[-1:]
-            ended = next((a for a in (m.current, *last) if a and a.number == step.number), None)
-        if ended is None or ended.outcome in ("finished", "stopped", "drained"):
-            return
-        if ended.stop and ended.stop.state == "completed":
-            return  # it was cancelled because this deploy asked
-        current = m.current if m else None
-        if not ended.sent and current and current.stop and current.stop.state == "failed":
-            raise SavepointFailed(
-                f"Job {ended.spec.name} was not changed, it goes on: {current.stop.cause or 'its stop failed'}. "
-                "Deploy again to try another savepoint."
-            )
-        raise JobFailed(f"Job {ended.spec.name}, attempt {ended.number} ({ended.job_id}): {ended.reason}.")
+    async def _check(self, spec: Spec) -> None:
+        """Try everything that can fail; the session stays open for the submit."""
+        self.explained[spec.digest] = await self.target.check(spec)
+        self.prepared = spec.digest
 
     async def _look(
-        self, spec: Spec, stored: Stored, policy: Policy, prepared: str | None, *, reuse: bool = False
+        self, spec: Spec, stored: Stored, policy: Policy, *, reuse: bool = False, judged: bool = True
     ) -> Seen:
-        """A job that is to be replaced is looked at closely even if it is well: its checkpoints may be needed."""
+        """A job that is to be replaced is looked at closely even if it is well: its checkpoints may be needed.
+
+        Where its query changed, the planner is asked what that means, unless the change is not to be ``judged``.
+        """
         current = stored.manifest.current if stored.manifest else None
-        asked = named_unchecked(stored.manifest, policy)
-        closely = current is not None and (asked is not None or current.spec.digest != spec.digest)
+        named = named_unchecked(stored.manifest, policy)
+        wished = named is not None or (current is not None and asked_to_restart(current, policy))
+        closely = current is not None and (wished or current.spec.digest != spec.digest)
         seen = await self.target.look(spec.name, stored.manifest, reuse=reuse, closely=closely)
+        before = to_be_judged(spec, stored.manifest, policy) if judged else None
+        if before:
+            await self._compare(spec, before)
         waited = self.clock() - self._waiting[1] if self._waiting else 0.0
         gone = waited if self._waiting and _gone(self._waiting[0]) else 0.0
-        named = await self._find(asked) if asked and spec.mode == "streaming" else "there"
-        return replace(seen, now=stored.now, named=named, prepared=prepared, waited=waited, absent_for=gone)
+        found = await self._find(named) if named and spec.mode == "streaming" else "there"
+        seen = replace(seen, prepared=self.prepared, explained=self._planner_said(), named=found)
+        return replace(seen, now=stored.now, waited=waited, absent_for=gone)
 
     async def _require_there(self, name: str, chosen: Snapshot) -> None:
         """Told before the submit would fail of it, and while another state can still be named."""
@@ -297,6 +288,23 @@ class Deploy:
             return "there" if await self.target.exists(location) else "missing"
         except UnsupportedScheme:
             return "unchecked"
+
+    def _planner_said(self) -> tuple[tuple[str, Explained], ...]:
+        return tuple((digest, said) for digest, said in self.explained.items() if said)
+
+    async def _compare(self, spec: Spec, before: Attempt) -> None:
+        """What ran is explained anew where nobody kept what the planner said, or another Flink said it."""
+        if spec.digest not in self.explained:
+            await self._check(spec)
+        said, kept, digest = self.explained[spec.digest], before.explained, before.spec.digest
+        if digest in self.explained or (kept and said and kept.flink_version == said.flink_version):
+            return
+        self.prepared = None
+        try:
+            self.explained[digest] = await self.target.explain(before.spec)
+        except InvalidQuery as error:  # its tables are gone: what it did cannot be told any more
+            log.debug("The query of attempt %d cannot be explained any more: %s", before.number, error)
+            self.explained[digest] = None
 
     def _may_defer(self, step: do.Step) -> TypeGuard[do.Wait]:
         if self.limits.inline is None or not isinstance(step, do.WAITS) or self._waiting is None:
@@ -340,7 +348,7 @@ class Deploy:
         await self.io.sleep(seconds)
 
     def _begin(self, spec: Spec, manifest: Manifest | None, seen: Seen, policy: Policy) -> Plan:
-        made = plan(spec, manifest, seen, policy)
+        made = plan(spec, manifest, replace(seen, prepared=None), policy)
         return self.earlier.plan if self.earlier else self._announce(spec, seen, made, manifest)
 
     def _announce(self, spec: Spec, seen: Seen, made: Plan, manifest: Manifest | None) -> Plan:

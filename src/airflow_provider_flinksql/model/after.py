@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from airflow_provider_flinksql.errors import Blocked
 from airflow_provider_flinksql.model import steps as do
 from airflow_provider_flinksql.model.candidates import checkpoint_folder, last_consent, pick
-from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Stop
+from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Refused, Stop
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import Detail, Seen, Sighting
 from airflow_provider_flinksql.model.situation import LATE_SUBMIT, STABLE_MS, situation
@@ -41,7 +41,8 @@ def after(
         case do.Supersede():
             return _supersede(m, step, spec, seen, policy)
         case do.Claim():
-            return replace(m, pending=_claimed(m, step, spec, seen, policy), last_number=step.number)
+            claimed = _claimed(m, step, spec, seen, policy)
+            return replace(m, pending=claimed, last_number=step.number, refused=_still_refused(m, spec, seen, policy))
         case do.Pin(number):
             return _pin(m, number, seen, policy)
         case do.Submit(number):
@@ -73,12 +74,29 @@ def _written(step: do.Step, spec: Spec, m: Manifest, seen: Seen, policy: Policy)
             return _end(m, number, seen, outcome=now.outcome, reason=now.reason)
         case do.GiveUp(number):
             return _give_up(m, number, seen, policy)
+        case do.Refuse(number):
+            return replace(m, refused=_refused(_get(m, number), seen, policy))
         case do.Record() if m.current:
             folder = checkpoint_folder(m.current, seen)
             return replace(m, current=replace(m.current, spec=spec, checkpoint_folder=folder))
         case do.Adopt(job_id):
             return _adopt(m, job_id, spec, seen, policy)
     return m
+
+
+def _refused(pending: Attempt, seen: Seen, policy: Policy) -> Refused:
+    cause = situation(pending, seen, policy).reason
+    reason = f"attempt {pending.number} proved broken: {cause}"
+    return Refused(pending.spec.digest, pending.number, pending.query_version, reason, seen.now)
+
+
+def _still_refused(m: Manifest, spec: Spec, seen: Seen, policy: Policy) -> Refused | None:
+    """What is claimed is wanted again; where somebody goes back, it is what runs now that is not wanted any more."""
+    current = m.current
+    if policy.rolls_back and current and current.spec.digest != spec.digest:
+        why = f"{policy.by or policy.owner} went back from it"
+        return Refused(current.spec.digest, current.number, current.query_version, why, seen.now)
+    return None if m.refused and m.refused.digest == spec.digest else m.refused
 
 
 def _get(m: Manifest, number: int) -> Attempt:
@@ -99,6 +117,7 @@ def _claimed(m: Manifest, step: do.Claim, spec: Spec, seen: Seen, policy: Policy
     savepoints = options.get("execution.checkpointing.savepoint-dir")
     savepoints = savepoints or (f"{base.rstrip('/')}/savepoints" if base else None)
     job_id = m.id("job", step.number)
+    explained = seen.planner_on(spec.digest)
     return Attempt(
         number=step.number,
         spec=spec,
@@ -113,6 +132,8 @@ def _claimed(m: Manifest, step: do.Claim, spec: Spec, seen: Seen, policy: Policy
         checkpoint_folder=f"{base.rstrip('/')}/{spec.name}/{step.query_version}/{job_id}" if base else None,
         savepoint_folder=f"{savepoints.rstrip('/')}/{spec.name}/{step.query_version}" if savepoints else None,
         consent=last_consent(m.current, policy),
+        accepted=tuple(sorted(policy.accept)),
+        explained=explained if explained and explained.short_enough else None,
     )
 
 
@@ -122,7 +143,7 @@ def _supersede(m: Manifest, step: do.Supersede, spec: Spec, seen: Seen, policy: 
     if old.sent:  # only what is pinned is ever submitted under this number
         kept = {"pinned": old.pinned, "consent": old.consent, "state": old.state, "sent_at": old.sent_at}
         new = replace(new, **kept, incarnation=old.incarnation, cluster=old.cluster)  # type: ignore[arg-type]
-    return replace(m, pending=new)
+    return replace(m, pending=new, refused=_still_refused(m, spec, seen, policy))
 
 
 def _pin(m: Manifest, number: int, seen: Seen, policy: Policy) -> Manifest:
@@ -187,6 +208,8 @@ def _give_up(m: Manifest, number: int, seen: Seen, policy: Policy) -> Manifest:
     now = situation(pending, seen, policy)
     outcome = now.outcome if pending.sent and now.outcome else "dropped"
     reason = now.reason if pending.sent else "given up before it was submitted"
+    if m.refused and m.refused.number == number:
+        reason = m.refused.reason
     m = _end(m, number, seen, outcome=outcome, reason=reason)
     ended = m.pending
     if ended is None:

@@ -12,8 +12,14 @@ from airflow_provider_flinksql.model.snapshot import Snapshot, newest, plain
 
 
 def consent_key(policy: Policy) -> str | None:
-    """What an attempt keeps of a one-run consent, so that a retry of the same run does not use it again."""
-    return f"{policy.restore_from} by {policy.owner}" if policy.restore_from else None
+    """What an attempt keeps of a one-run wish, so that a retry of the same run does not follow it again."""
+    wish = policy.restore_from or (policy.restart and f"restart from {policy.restart}")
+    return f"{wish} by {policy.owner}" if wish else None
+
+
+def asked_to_restart(current: Attempt, policy: Policy) -> bool:
+    """Whether a person asked for a restart that was not made yet."""
+    return policy.restart is not None and current.consent != consent_key(policy)
 
 
 def asked_for(current: Attempt | None, policy: Policy) -> str | None:

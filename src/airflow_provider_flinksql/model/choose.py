@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from airflow_provider_flinksql.errors import Blocked, JobFailed
-from airflow_provider_flinksql.model.candidates import asked_for, candidates, checkpoint_folder, choice
-from airflow_provider_flinksql.model.change import Change, judge
+from airflow_provider_flinksql.model.candidates import asked_for, asked_to_restart, candidates, checkpoint_folder, choice
+from airflow_provider_flinksql.model.carry import carries, change_since
+from airflow_provider_flinksql.model.change import Change
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, StopKind
 from airflow_provider_flinksql.model.options import span
 from airflow_provider_flinksql.model.policy import Policy
@@ -37,6 +38,13 @@ class Start:
 
 def choose(spec: Spec, manifest: Manifest, seen: Seen, policy: Policy) -> Next | Start | None:
     """What to do about a streaming job whose pending attempt, if any, was never sent."""
+    wanted = _choose(spec, manifest, seen, policy)
+    if isinstance(wanted, Start) and manifest.refused:  # its version stays its own
+        return replace(wanted, query_version=max(wanted.query_version, manifest.refused.query_version + 1))
+    return wanted
+
+
+def _choose(spec: Spec, manifest: Manifest, seen: Seen, policy: Policy) -> Next | Start | None:
     current = manifest.current
     if current is None:
         _require_there(spec, policy.restore_from, seen)
@@ -50,13 +58,17 @@ def choose(spec: Spec, manifest: Manifest, seen: Seen, policy: Policy) -> Next |
         )
     if now.status == "transient":
         return Next(AwaitGone(current.number), now.reason)
-    change = judge(spec, current.spec)
+    change = change_since(spec, current, seen)
     consent = _consented(spec, current, change, policy, seen, now)
     if consent:
         return consent
+    if change.kind == "same" and asked_to_restart(current, policy):
+        change = Change("harmless", "none", "you asked to restart it")
+    fresh = change.kind == "query" and not carries(spec, change, manifest, policy)
     if now.over:
-        return _over(spec, current, change, seen, now)
-    return _live(spec, current, change, seen, now)
+        return _over(spec, current, change, seen, now, fresh=fresh)
+    with_savepoint = now.status == "up" and spec.state.stop_with == "savepoint" and policy.restart != "checkpoint"
+    return _live(spec, current, change, seen, now, "savepoint" if with_savepoint else "cancel", fresh=fresh)
 
 
 def _consented(
@@ -100,15 +112,13 @@ def _require_lasting(spec: Spec, current: Attempt, asked: str, seen: Seen) -> No
     )
 
 
-def _live(spec: Spec, current: Attempt, change: Change, seen: Seen, now: Situation) -> Next | Start | None:
-    if change.kind == "query" and spec.state.on_query_change == "carry":
-        raise _refuse_query_change(spec, change)
+def _live(
+    spec: Spec, current: Attempt, change: Change, seen: Seen, now: Situation, stop: StopKind, *, fresh: bool
+) -> Next | Start | None:
     if now.status == "unsettled":
         return Next(AwaitRunning(current.number), now.reason)
     if change.kind == "same":
         return _unchanged(spec, current, seen, now)
-    fresh = change.kind == "query"
-    stop: StopKind = "savepoint" if now.status == "up" and spec.state.stop_with == "savepoint" else "cancel"
     if stop == "cancel" and not fresh:
         _require_state(spec, current, seen, now)
         if seen.detail(current.job_id).delete_on_cancellation:
@@ -150,12 +160,12 @@ def no_savepoint_folder(name: str) -> Blocked:
     )
 
 
-def _over(spec: Spec, current: Attempt, change: Change, seen: Seen, now: Situation) -> Next | Start | None:
-    if change.kind == "query":
-        if spec.state.on_query_change == "carry":
-            raise _refuse_query_change(spec, change)
+def _over(
+    spec: Spec, current: Attempt, change: Change, seen: Seen, now: Situation, *, fresh: bool
+) -> Next | Start | None:
+    if fresh:
         return Start(current.query_version + 1, True, change.reason)
-    if now.status == "finished":
+    if now.status == "finished" and change.kind != "query":
         if current.state != "ended":
             return Next(End(current.number), "it has finished")
         return Next(Record(), "only what does not run changed") if spec != current.spec else None
@@ -165,9 +175,8 @@ def _over(spec: Spec, current: Attempt, change: Change, seen: Seen, now: Situati
             "that savepoint would give other results. Name it with --restore-from LOCATION, or use --restore-from none."
         )
     _require_state(spec, current, seen, now)
-    fresh = not candidates(current, seen)
-    why = f"{now.reason}; {change.reason}" if change.kind == "harmless" else now.reason
-    return Start(current.query_version, fresh, why)
+    why = now.reason if change.kind == "same" else f"{now.reason}; {change.reason}"
+    return Start(current.query_version + (change.kind == "query"), not candidates(current, seen), why)
 
 
 def _require_state(spec: Spec, current: Attempt, seen: Seen, now: Situation) -> None:
@@ -191,11 +200,3 @@ def _require_state(spec: Spec, current: Attempt, seen: Seen, now: Situation) -> 
             f"{span(seen.now - (newest.time or 0.0))} old, and state.max-age is {span(limit)}. Restore it all the same "
             f"with --restore-from {newest.location}, or start empty with --restore-from none."
         )
-
-
-def _refuse_query_change(spec: Spec, change: Change) -> Blocked:
-    return Blocked(
-        f"Job {spec.name}: {change.reason}, and it cannot be told whether the state can be carried over. Nothing was "
-        "stopped. Set state.on-query-change: fresh in the job file (a savepoint is taken and kept, then the new query "
-        "starts empty), or name a state with --restore-from LOCATION | none."
-    )

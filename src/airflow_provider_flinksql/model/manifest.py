@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from airflow_provider_flinksql.errors import Misconfigured
+from airflow_provider_flinksql.model.explained import Explained
+from airflow_provider_flinksql.model.policy import Consent
 from airflow_provider_flinksql.model.snapshot import Snapshot
 from airflow_provider_flinksql.model.spec import Spec
 
@@ -36,6 +38,17 @@ class Stop:
 
 
 @dataclass(frozen=True)
+class Refused:
+    """A Spec that is not deployed again unless somebody asks: it proved broken, or a person went back behind it."""
+
+    digest: str
+    number: int
+    query_version: int
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True)
 class Attempt:
     """One submission under one job id.
 
@@ -43,7 +56,8 @@ class Attempt:
     there. Times are seconds of the store's clock, ``settled_at`` is the JobManager's own (milliseconds): the time of
     the last change of any task when the attempt was confirmed. ``checkpoint_folder`` holds the ``chk-N`` of this job;
     ``savepoint_folder`` gets one folder for each stop.
-    ``consent`` is the last one-run consent that was used up to here, ``had_state`` whether it wrote state of its own.
+    ``consent`` is the last one-run consent that was used up to here, ``accepted`` are those that it was begun with;
+    ``had_state`` says whether it wrote state of its own. ``explained`` is what the planner said of the Spec.
     ``replaced`` are the Specs sent earlier under the same id; the tag of the job tells which one landed.
     """
 
@@ -73,6 +87,8 @@ class Attempt:
     reason: str | None = None
     replaced: tuple[Spec, ...] = ()
     consent: str | None = None
+    accepted: tuple[Consent, ...] = ()
+    explained: Explained | None = None
     burnt_in: str = ""
 
     @property
@@ -93,6 +109,8 @@ class Attempt:
             "snapshot": self.snapshot and vars(self.snapshot),
             "stops": [vars(stop) for stop in self.stops],
             "replaced": [spec.to_json() for spec in self.replaced],
+            "accepted": list(self.accepted),
+            "explained": self.explained and self.explained.to_json(),
         }
 
     @classmethod
@@ -106,6 +124,8 @@ class Attempt:
                 "spec": Spec.from_json(data["spec"]),
                 "stops": tuple(Stop(**stop) for stop in data["stops"]),
                 "replaced": tuple(Spec.from_json(spec) for spec in data["replaced"]),
+                "accepted": tuple(data.get("accepted", ())),
+                "explained": Explained.from_json(data["explained"]) if data.get("explained") else None,
             }
         )
 
@@ -116,7 +136,7 @@ class Manifest:
 
     ``current`` is the attempt whose state counts: the one that runs, or the last that ran. ``pending`` is the one on
     its way. ``last_number`` is the highest attempt number ever claimed. ``closed`` are attempts that the next write
-    moves from the head to the history.
+    moves from the head to the history. ``refused`` is the Spec that was refused last.
     """
 
     name: str
@@ -126,6 +146,7 @@ class Manifest:
     last_number: int = 0
     adopted: tuple[str, ...] = ()
     closed: tuple[Attempt, ...] = ()
+    refused: Refused | None = None
 
     def id(self, kind: Literal["job", "stop", "proof"], attempt: int, n: int = 0) -> str:
         """The 32 hex digits of a submit, stop or proof: the same for the same numbers, on every machine."""
@@ -150,6 +171,7 @@ class Manifest:
             "pending": self.pending.to_json() if self.pending else None,
             "last_number": self.last_number,
             "adopted": list(self.adopted),
+            "refused": self.refused and vars(self.refused),
         }
 
     @classmethod
@@ -161,4 +183,6 @@ class Manifest:
                 f"{DOCUMENT_VERSION}. Upgrade airflow-provider-flinksql here."
             )
         current, pending = (Attempt.from_json(data[key]) if data[key] else None for key in ("current", "pending"))
-        return cls(data["name"], data["lineage"], current, pending, data["last_number"], tuple(data["adopted"]))
+        refused = Refused(**data["refused"]) if data.get("refused") else None
+        adopted = tuple(data["adopted"])
+        return cls(data["name"], data["lineage"], current, pending, data["last_number"], adopted, refused=refused)

@@ -10,6 +10,7 @@ from airflow_provider_flinksql.model.candidates import last_consent
 from airflow_provider_flinksql.model.choose import Next, Start, choose, not_up
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.policy import Policy
+from airflow_provider_flinksql.model.refusal import has_written, proven_broken
 from airflow_provider_flinksql.model.run import choose_run
 from airflow_provider_flinksql.model.seen import Detail, Seen
 from airflow_provider_flinksql.model.situation import LATE_SUBMIT, STABLE_MS, Situation, may_land_late, situation
@@ -36,6 +37,8 @@ def next_step(spec: Spec, manifest: Manifest, seen: Seen, policy: Policy) -> Nex
         return Next(do.Landed(pending.number), "it arrived")
     if now.status == "finished":
         return Next(do.Confirm(pending.number), "it has finished")
+    if cause := proven_broken(manifest, pending, seen, now):
+        return Next(do.Refuse(pending.number), cause)
     if now.over and may_land_late(pending, seen):
         return Next(do.Burn(pending.number), "its submit may still land in the new JobManager")
     if now.over:
@@ -85,8 +88,7 @@ def _replace_broken(
 
     A change is judged against the attempt that wrote state: one that never proved up and wrote none holds nobody up.
     """
-    saved = seen.detail(pending.job_id).checkpoint_at is not None
-    own = saved or any(s.attempt == pending.number for s in seen.snapshots)
+    own = has_written(pending, seen)
     ended = replace(pending, state="ended", outcome="cancelled", reason=now.reason)
     without = replace(manifest, current=ended if own else manifest.current, pending=None)
     choose(spec, without, seen, policy)

@@ -14,10 +14,12 @@ from airflow_provider_flinksql.errors import Blocked, Busy
 from airflow_provider_flinksql.model import pending as on_its_way
 from airflow_provider_flinksql.model import steps as do
 from airflow_provider_flinksql.model.after import TO_BE_TAKEN, assume
-from airflow_provider_flinksql.model.change import Verdict, judge
+from airflow_provider_flinksql.model.carry import change_since
+from airflow_provider_flinksql.model.change import Verdict
 from airflow_provider_flinksql.model.choose import Next, Start, choose, no_savepoint_folder
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.policy import Policy
+from airflow_provider_flinksql.model.refusal import in_force, refusal, refused
 from airflow_provider_flinksql.model.run import choose_run
 from airflow_provider_flinksql.model.seen import Seen, Sighting
 from airflow_provider_flinksql.model.situation import LATE_SUBMIT, may_land_late, situation
@@ -53,15 +55,22 @@ def plan(spec: Spec, manifest: Manifest | None, seen: Seen, policy: Policy) -> P
     steps: list[do.Step] = []
     reasons: dict[type[do.Step], str] = {}
     m, s = manifest, seen
-    while (found := next_step(spec, m, s, policy)) is not None:
+    asked, consents = spec, policy
+    while True:
+        spec, policy = in_force(asked, m, consents)
+        found = next_step(spec, m, s, policy)
+        if found is None:
+            break
         if len(steps) == LONGEST:
             raise AssertionError(f"the plan does not end: {steps}")
         steps.append(found.step)
         reasons.setdefault(type(found.step), found.why)
         m, s = assume(found.step, spec, m, s, policy)
     action = _action(steps, manifest)
+    if action == "none" and (why := refusal(asked, m, consents)):
+        raise refused(asked, why)
     reference = manifest and (manifest.current or manifest.pending)
-    verdict: Verdict = judge(spec, reference.spec).verdict if reference and action != "none" else "none"
+    verdict: Verdict = change_since(asked, reference, seen).verdict if reference and action != "none" else "none"
     pinned = m.current.pinned if m and m.current and any(isinstance(step, do.Submit) for step in steps) else None
     location = pinned.location if pinned and not pinned.location.endswith(TO_BE_TAKEN) else None
     return Plan(action, verdict, _reason(reasons, action, seen, m), tuple(steps), location)

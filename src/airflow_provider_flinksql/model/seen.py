@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from airflow_provider_flinksql.model.explained import Explained
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.snapshot import Snapshot
 
@@ -79,7 +80,8 @@ class Seen:
     ``snapshots`` are those of the attempts on record; ``searched`` says whether every place that could hold one was
     looked into, ``named`` what became of looking for the state that a person named. ``options`` are the cluster's own
     Flink options. ``waited`` and ``absent_for`` are seconds that this deploy has spent waiting for a job to come up, or
-    to come back. ``now`` is the store's clock.
+    to come back. ``now`` is the store's clock. ``explained`` is what the planner says, by the digest of the Spec, where
+    a change is to be judged.
     """
 
     cluster: str
@@ -93,10 +95,15 @@ class Seen:
     named: Literal["there", "missing", "unchecked"] = "there"
     options: tuple[tuple[str, str], ...] = ()
     prepared: str | None = None
+    explained: tuple[tuple[str, Explained], ...] = ()
     waited: float = 0.0
     absent_for: float = 0.0
     old_cluster_answers: bool = False
     traits: Traits = Traits()
+
+    def planner_on(self, digest: str) -> Explained | None:
+        """What the planner of this cluster says of the Spec of this digest, if it was asked."""
+        return dict(self.explained).get(digest)
 
     def option(self, key: str) -> str | None:
         """One Flink option of the cluster, under its present name."""

@@ -58,7 +58,7 @@ def situation(attempt: Attempt, seen: Seen, policy: Policy) -> Situation:
     if job is not None and not _burnt(attempt, job, seen):
         return _listed(attempt, job, seen)
     if _elsewhere(attempt, seen):
-        if policy.accept_cluster_gone and not seen.old_cluster_answers:
+        if "cluster-gone" in policy.accept and not seen.old_cluster_answers:
             return Situation("ended", f"cluster {attempt.cluster} is gone, as you accepted", "gone")
         still = ", which still answers" if seen.old_cluster_answers else ""
         return Situation("elsewhere", f"it was started on {attempt.cluster}{still}; this is {seen.cluster}")

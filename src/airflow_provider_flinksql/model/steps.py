@@ -125,6 +125,13 @@ class GiveUp(Step):
 
 
 @dataclass(frozen=True)
+class Refuse(Step):
+    """Write down that what an attempt runs proved broken: what ran before is to run again."""
+
+    number: int
+
+
+@dataclass(frozen=True)
 class Burn(Step):
     """Use up an attempt's id, so that a submit still on its way cannot start a job."""
 

@@ -45,4 +45,6 @@ def submit_config(manifest: Manifest, attempt: Attempt, flink_version: str) -> d
     if attempt.pinned:
         config["execution.state-recovery.path"] = attempt.pinned.location
         config["execution.state-recovery.claim-mode"] = "NO_CLAIM"
+        if "allow-non-restored" in attempt.accepted:
+            config["execution.state-recovery.ignore-unclaimed-state"] = "true"
     return config

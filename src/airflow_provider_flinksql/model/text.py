@@ -33,6 +33,8 @@ def describe(step: do.Step, why: str, manifest: Manifest | None) -> str:
             return f"Submitting attempt {number} as job {_id(manifest, number)}, {state}."
         case do.Confirm(number):
             return f"Attempt {number} is up: {why}."
+        case do.Refuse(number):
+            return f"Attempt {number} proved broken: {why}. What ran before it is to run again."
         case do.End(number) | do.GiveUp(number):
             return f"Attempt {number} is over: {why}."
     return _waiting(step, why, manifest)

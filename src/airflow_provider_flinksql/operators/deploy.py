@@ -25,7 +25,7 @@ from airflow_provider_flinksql.killed import OnKill, WorkerKilled
 from airflow_provider_flinksql.links import FlinkCheckpointsLink, FlinkJobLink
 from airflow_provider_flinksql.model import steps as do
 from airflow_provider_flinksql.model.plan import Plan
-from airflow_provider_flinksql.model.policy import Policy
+from airflow_provider_flinksql.model.policy import Consent, Policy
 from airflow_provider_flinksql.model.spec import Spec
 from airflow_provider_flinksql.model.statement import final_statement, session_statements
 from airflow_provider_flinksql.model.submission import CHECKED
@@ -63,7 +63,9 @@ class FlinkSqlDeployOperator(BaseOperator):
     :param flink_properties: Flink options that win over all others
     :param adopt: take over a job of this name that others started, as it runs
     :param restore_from: restore this savepoint or checkpoint, or "none" to start empty; used once per run (templated)
-    :param accept: ``cluster-gone`` lets go of a job on a cluster that no longer answers
+    :param accept: ``cluster-gone`` lets go of a job on a cluster that no longer answers; ``changes-meaning`` and
+        ``unknown`` restore a changed query all the same, ``allow-non-restored`` also where some state loses its place
+    :param again: deploy a file once more that was refused because it proved broken
     :param timeout: how long the task waits in all, deferred or not; by default as long as it takes, which for a job to
         come up is ``health.timeout`` of its file
     :param on_kill: what becomes of the job that this task began when somebody marks the task failed, or its run ends
@@ -91,7 +93,8 @@ class FlinkSqlDeployOperator(BaseOperator):
         flink_properties: Mapping[str, str] | None = None,
         adopt: bool = False,
         restore_from: str | None = None,
-        accept: Literal["cluster-gone"] | None = None,
+        accept: Consent | Sequence[Consent] = (),
+        again: bool = False,
         timeout: timedelta | None = None,
         on_kill: OnKill | None = None,
         on_clear: OnClear = "rerun",
@@ -99,6 +102,8 @@ class FlinkSqlDeployOperator(BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         _require(on_kill in (None, *get_args(OnKill)), f"on_kill={on_kill!r}; it may be {get_args(OnKill)}")
+        wishes = [accept] if isinstance(accept, str) else accept
+        _require(set(wishes) <= {*get_args(Consent)}, f"accept={accept!r}; it may be {get_args(Consent)}")
         _require(on_clear in get_args(OnClear), f"on_clear={on_clear!r}; it may be {get_args(OnClear)}")
         self.job = job
         self.flink_conn_id = flink_conn_id
@@ -109,7 +114,8 @@ class FlinkSqlDeployOperator(BaseOperator):
         self.flink_properties = flink_properties
         self.adopt = adopt
         self.restore_from = restore_from
-        self.accept = accept
+        self.accept = [accept] if isinstance(accept, str) else list(accept)
+        self.again = again
         self.timeout = timeout
         self.wish_on_kill = on_kill
         self.on_clear = on_clear
@@ -198,7 +204,8 @@ class FlinkSqlDeployOperator(BaseOperator):
             by=f"Airflow {ti.dag_id}.{ti.task_id}, run {ti.run_id}, try {ti.try_number}",
             adopt=self.adopt,
             restore_from=self.restore_from or None,
-            accept_cluster_gone=self.accept == "cluster-gone",
+            accept=frozenset(self.accept),
+            again=self.again,
             wait_for=goal,
         )
 

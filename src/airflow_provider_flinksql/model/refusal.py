@@ -1,0 +1,57 @@
+"""Going back: when a new attempt proves broken, what ran before it runs again, and the broken Spec is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from airflow_provider_flinksql.errors import Blocked
+from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Refused
+from airflow_provider_flinksql.model.policy import Policy
+from airflow_provider_flinksql.model.seen import Seen
+from airflow_provider_flinksql.model.situation import Situation
+from airflow_provider_flinksql.model.spec import Spec
+
+
+def refusal(spec: Spec, manifest: Manifest | None, policy: Policy) -> Refused | None:
+    """Why this Spec is not to be deployed, if it was refused and nobody wants to try it again."""
+    if manifest is None or manifest.current is None or manifest.refused is None or not spec.enabled or policy.stop:
+        return None
+    return manifest.refused if manifest.refused.digest == spec.digest and not policy.again else None
+
+
+def in_force(spec: Spec, manifest: Manifest | None, policy: Policy) -> tuple[Spec, Policy]:
+    """What is to run: the Spec as asked for, or in the place of a refused one what ran before it.
+
+    What was consented to was meant for the Spec that is refused.
+    """
+    if manifest is None or manifest.current is None or not refusal(spec, manifest, policy):
+        return spec, policy
+    return manifest.current.spec, replace(policy, restore_from=None, restart=None, accept=frozenset(), rolls_back=False)
+
+
+def refused(spec: Spec, why: Refused) -> Blocked:
+    """The error for a file that is not tried again by itself."""
+    return Blocked(f"Job {spec.name}: {why.reason}. What ran before is left to run. Edit the file, or say --again.")
+
+
+def proven_broken(manifest: Manifest, pending: Attempt, seen: Seen, now: Situation) -> str | None:
+    """The root cause, where evidence says that the pending attempt cannot run, and one may go back.
+
+    Not where it completed a checkpoint of its own: its sinks have committed, and going back would write that twice.
+    Nor where nothing was stopped for its sake, or the same Spec ran before: going back would change nothing.
+    """
+    current, detail = manifest.current, seen.detail(pending.job_id)
+    broken = now.outcome == "failed" or (now.status == "not-up" and detail.looping)
+    if not broken or current is None or (manifest.refused and manifest.refused.number == pending.number):
+        return None
+    stop = current.stop
+    made_room = stop is not None and stop.purpose == pending.number and stop.state == "completed"
+    if not made_room or current.spec.digest == pending.spec.digest or pending.spec.state.on_failure == "hold":
+        return None
+    return None if has_written(pending, seen) else now.reason
+
+
+def has_written(attempt: Attempt, seen: Seen) -> bool:
+    """Whether the attempt completed a checkpoint or savepoint of its own."""
+    written = any(snapshot.attempt == attempt.number for snapshot in seen.snapshots)
+    return written or seen.detail(attempt.job_id).checkpoint_at is not None
