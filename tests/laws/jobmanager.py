@@ -75,8 +75,9 @@ class Job:
 
     @property
     def broken(self) -> bool:
-        """Its query fails at the first record."""
-        return "crash" in self.spec.statements[0]
+        """Its query fails at the first record, or at the first one after a checkpoint."""
+        query = self.spec.statements[0]
+        return "crash" in query and (bool(self.kept) or "later" not in query)
 
     def become(self, state: str, now: float, cause: str | None = None) -> None:
         self.state, self.since, self.cause = state, now, cause or self.cause

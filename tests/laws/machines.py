@@ -12,9 +12,10 @@ from airflow_provider_flinksql.clients.http import run_sync
 from airflow_provider_flinksql.deploy.reconcile import Deploy, Deployed, Limits
 from airflow_provider_flinksql.errors import Blocked, FlinkSqlError, JobFailed
 from airflow_provider_flinksql.model import steps as do
-from airflow_provider_flinksql.model.manifest import Attempt
+from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.plan import plan
 from airflow_provider_flinksql.model.policy import Policy
+from airflow_provider_flinksql.model.refusal import refusal
 from airflow_provider_flinksql.model.seen import Seen
 from airflow_provider_flinksql.model.spec import Spec, StatePolicy
 from airflow_provider_flinksql.stores import Stored
@@ -45,12 +46,14 @@ def spec(
     on_query_change: str = "fresh",
     stop_with: str = "savepoint",
     on_savepoint_failure: str = "keep-running",
+    on_failure: str = "rollback",
     enabled: bool = True,
 ) -> Spec:
     state = StatePolicy(
         on_query_change=on_query_change,  # type: ignore[arg-type]
         stop_with=stop_with,  # type: ignore[arg-type]
         on_savepoint_failure=on_savepoint_failure,  # type: ignore[arg-type]
+        on_failure=on_failure,  # type: ignore[arg-type]
     )
     properties = {"execution.checkpointing.interval": interval, "execution.checkpointing.timeout": "20 s"}
     return Spec(
@@ -66,12 +69,13 @@ def spec(
 
 specs = st.builds(
     spec,
-    query=st.sampled_from(["a", "a", "b", "crash", "refused"]),
+    query=st.sampled_from(["a", "a", "b", "crash", "crash_later", "refused"]),
     interval=st.sampled_from(["5 s", "9 s"]),
     description=st.sampled_from(["", "words"]),
     on_query_change=st.sampled_from(["fresh", "fresh", "carry"]),
     stop_with=st.sampled_from(["savepoint", "savepoint", "checkpoint"]),
     on_savepoint_failure=st.sampled_from(["keep-running", "checkpoint"]),
+    on_failure=st.sampled_from(["rollback", "rollback", "hold"]),
     enabled=st.sampled_from([True, True, True, False]),
 )
 
@@ -212,7 +216,9 @@ class Jobs(RuleBasedStateMachine):
         heads = [a for a in (manifest.current, manifest.pending) if a] if manifest else []
         changed = any(attempt.spec.query_digest != wanted.query_digest for attempt in heads)
         query = wanted.statements[0]
-        if isinstance(result, Blocked):
+        if manifest and refusal(wanted, manifest, Policy("me", LINEAGE)):
+            self._check_gone_back(result, wanted, manifest)
+        elif isinstance(result, Blocked):
             adopted = bool(manifest and manifest.current and manifest.current.checkpoint_folder is None)
             lost = adopted or (
                 newest and (newest.cause == "by hand" or newest.location not in self.world.jobmanager.disk)
@@ -224,10 +230,32 @@ class Jobs(RuleBasedStateMachine):
         elif not isinstance(result, Deployed):
             if not (("crash" in query and isinstance(result, JobFailed)) or "refused" in query):
                 raise Broken(f"does not come to rest: {type(result).__name__} {result}")
+            if manifest and "crash" in query:
+                self._check_held(wanted, manifest)
         else:
             self._check_deployed(wanted)
 
-    def _check_deployed(self, wanted: Spec) -> None:
+    def _check_gone_back(self, result: object, wanted: Spec, manifest: Manifest) -> None:
+        """A refused file: what ran before it runs, and nobody touches that for the sake of the file."""
+        if "crash" not in wanted.statements[0]:
+            raise Broken(f"a good file is refused: {manifest.refused}")
+        before = manifest.current.spec if manifest.current else wanted
+        if isinstance(result, Blocked) and "--again" in str(result):
+            self._check_deployed(before, wanted)
+        elif "crash" not in before.statements[0]:  # else it would have been refused itself, or wrote state
+            raise Broken(f"what ran before does not come up: {type(result).__name__} {result}")
+
+    def _check_held(self, wanted: Spec, manifest: Manifest) -> None:
+        """What proved broken without having written anything gives way to what was stopped for it."""
+        broken, before = manifest.pending, manifest.current
+        if broken is None or before is None or before.stop is None or before.spec.digest == broken.spec.digest:
+            return
+        job = self.world.jobmanager.jobs.get(broken.job_id)
+        made_room = before.stop.purpose == broken.number and before.stop.state == "completed"
+        if made_room and wanted.state.on_failure == "rollback" and job and job.live and not job.kept:
+            raise Broken(f"{job.id} crashes on, and what ran before it could run again")
+
+    def _check_deployed(self, wanted: Spec, refused: Spec | None = None) -> None:
         world = self.world
         live = [job for job in world.jobmanager.jobs.values() if job.live]
         manifest = world.store.get(NAME).manifest
@@ -235,14 +263,16 @@ class Jobs(RuleBasedStateMachine):
             finished = manifest and manifest.current and manifest.current.outcome == "finished"
             if not finished and [job.spec.digest for job in live] != [wanted.digest]:
                 raise Broken(f"deployed, and what lives is {[(j.id, j.state, j.spec.statements) for j in live]}")
+            if "later" in wanted.statements[0]:
+                return  # it was well once, and may have crashed since
             if any(job.broken for job in live):
                 raise Broken("deployed, and the job crashes again and again")
         elif live:
             raise Broken(f"stopped, and {live[0].id} lives")
         version = world.store.get(NAME).version
         world.requests.clear()
-        again = self.run(wanted)
-        if not isinstance(again, Deployed) or world.store.get(NAME).version != version:
+        again = self.run(refused or wanted)
+        if not isinstance(again, Blocked if refused else Deployed) or world.store.get(NAME).version != version:
             raise Broken(f"an unchanged file wrote something: {again}")
         if acted := set(world.requests) - {"list", "details"}:
             raise Broken(f"an unchanged file did something: {acted}")
@@ -364,6 +394,21 @@ class Stops(Crashes):
     places = (("stop", 0), ("stop: answer", 0), ("outcome", 0), ("outcome", 1), *(("written", n) for n in range(6)))
     mishaps = ("savepoints fail", "savepoints fail", "die", "lost")
     changes = ("savepoints fail", "savepoints work", "forget", "130 s pass")
+
+
+class GoingBack(Crashes):
+    """Files that prove broken, at once or after a while, and the worker dies over it."""
+
+    specs = st.builds(
+        spec,
+        query=st.sampled_from(["a", "b", "crash", "crash_later"]),
+        stop_with=st.sampled_from(["savepoint", "savepoint", "checkpoint"]),
+        on_failure=st.sampled_from(["rollback", "rollback", "hold"]),
+    )
+    places = (("submit: answer", 0), ("submit: answer", 1), *(("written", n) for n in range(12)))
+    mishaps = ("die", "lost")
+    at_submit = ("die", "lost")
+    changes = ("8 s pass", "1 s pass", "fail")
 
 
 class Workers(Crashes):

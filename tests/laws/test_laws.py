@@ -9,6 +9,7 @@ from laws.machines import (
     Burns,
     Crashes,
     Failover,
+    GoingBack,
     Operator,
     Outside,
     Steps,
@@ -28,7 +29,7 @@ BUDGET = settings(
 )
 
 
-MACHINES = [Crashes, Submits, Unseen, Burns, Stops, Steps, Workers, Outside, Failover, Applications, Operator]
+MACHINES = [Crashes, Submits, Unseen, Burns, Stops, GoingBack, Steps, Workers, Outside, Failover, Applications, Operator]
 
 
 @pytest.mark.parametrize("machine", MACHINES)

@@ -12,12 +12,25 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from airflow_provider_flinksql.deploy import reconcile
 from airflow_provider_flinksql.errors import Duplicate
-from airflow_provider_flinksql.model import after, candidates, choose, pending, plan, situation
+from airflow_provider_flinksql.model import after, candidates, choose, pending, plan, refusal, situation
 from airflow_provider_flinksql.model import steps as do
 from airflow_provider_flinksql.model.manifest import Manifest
 from airflow_provider_flinksql.model.seen import Seen
 from airflow_provider_flinksql.model.situation import Situation
-from laws.machines import Burns, Crashes, Failover, Jobs, Outside, Steps, Stops, Submits, Unseen, Workers
+from laws.machines import (
+    Burns,
+    Consents,
+    Crashes,
+    Failover,
+    GoingBack,
+    Jobs,
+    Outside,
+    Steps,
+    Stops,
+    Submits,
+    Unseen,
+    Workers,
+)
 from laws.store import MemoryStore
 
 FIND = settings(
@@ -45,7 +58,7 @@ def bug(machine: type[Jobs]) -> Callable[[Plant], Plant]:
 
 def everywhere(patch: pytest.MonkeyPatch, name: str, value: object) -> None:
     """Also where the name was imported to."""
-    for module in (after, candidates, choose, pending, plan, situation, reconcile):
+    for module in (after, candidates, choose, pending, plan, refusal, situation, reconcile):
         if hasattr(module, name):
             patch.setattr(module, name, value)
 
@@ -195,7 +208,7 @@ def restores_what_it_was_restored_from(patch):
 
 @bug(Crashes)
 def query_change_starts_empty_without_a_word(patch):
-    patch.setattr(choose, "_refuse_query_change", lambda *_: AssertionError("unreachable"))
+    patch.setattr(choose, "carries", lambda *_: False)
 
 
 @bug(Steps)
@@ -206,6 +219,25 @@ def plan_promises_less_than_is_done(patch):
 
     real = plan.assume
     patch.setattr(plan, "assume", proved_at_once)
+
+
+@bug(GoingBack)
+def never_goes_back(patch):
+    patch.setattr(pending, "proven_broken", lambda *_: None)
+
+
+@bug(GoingBack)
+def refused_file_is_tried_at_each_deploy(patch):
+    everywhere(patch, "in_force", lambda spec, manifest, policy: (spec, policy))
+
+
+@bug(Consents)
+def goes_back_with_the_words_meant_for_the_broken_file(patch):
+    def in_force(spec, manifest, policy):
+        why = refusal.refusal(spec, manifest, policy)
+        return (manifest.current.spec, policy) if why else (spec, policy)
+
+    everywhere(patch, "in_force", in_force)
 
 
 @pytest.mark.parametrize("name", BUGS)

@@ -16,7 +16,8 @@ def refusal(spec: Spec, manifest: Manifest | None, policy: Policy) -> Refused | 
     """Why this Spec is not to be deployed, if it was refused and nobody wants to try it again."""
     if manifest is None or manifest.current is None or manifest.refused is None or not spec.enabled or policy.stop:
         return None
-    return manifest.refused if manifest.refused.digest == spec.digest and not policy.again else None
+    refuses = manifest.refused.digest == spec.digest != manifest.current.spec.digest
+    return manifest.refused if refuses and not policy.again else None
 
 
 def in_force(spec: Spec, manifest: Manifest | None, policy: Policy) -> tuple[Spec, Policy]:
