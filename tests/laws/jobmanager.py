@@ -22,6 +22,11 @@ FAILOVER = 20.0
 ANSWERS_KEPT = 300.0
 
 
+def alike(statement: str) -> bool:
+    """Whether it is one of the queries that can take each other's state over."""
+    return " a " in statement or " also_a " in statement
+
+
 @dataclass(frozen=True)
 class Kept:
     """A snapshot on disk; ``query`` tells whose state it is, ``cause`` who asked for it."""
@@ -161,7 +166,7 @@ class JobManager:
         job.checkpoint_id += 1
         job.checkpoint_at = self.now
         location = location.replace("{id}", str(job.checkpoint_id))
-        kept = Kept(location, kind, job.id, job.checkpoint_id, job.spec.query_digest, cause)  # type: ignore[arg-type]
+        kept = Kept(location, kind, job.id, job.checkpoint_id, job.spec.statements[0], cause)  # type: ignore[arg-type]
         for old in [k for k in job.kept if k.kind == "checkpoint" and kind == "checkpoint"]:
             self.disk.pop(old.location, None)
         job.kept.append(kept)

@@ -29,7 +29,20 @@ BUDGET = settings(
 )
 
 
-MACHINES = [Crashes, Submits, Unseen, Burns, Stops, GoingBack, Steps, Workers, Outside, Failover, Applications, Operator]
+MACHINES = [
+    Crashes,
+    Submits,
+    Unseen,
+    Burns,
+    Stops,
+    GoingBack,
+    Steps,
+    Workers,
+    Outside,
+    Failover,
+    Applications,
+    Operator,
+]
 
 
 @pytest.mark.parametrize("machine", MACHINES)

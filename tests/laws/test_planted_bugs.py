@@ -19,7 +19,6 @@ from airflow_provider_flinksql.model.seen import Seen
 from airflow_provider_flinksql.model.situation import Situation
 from laws.machines import (
     Burns,
-    Consents,
     Crashes,
     Failover,
     GoingBack,
@@ -211,6 +210,11 @@ def query_change_starts_empty_without_a_word(patch):
     patch.setattr(choose, "carries", lambda *_: False)
 
 
+@bug(Crashes)
+def query_change_restores_whatever_the_planner_says(patch):
+    patch.setattr(choose, "carries", lambda *_: True)
+
+
 @bug(Steps)
 def plan_promises_less_than_is_done(patch):
     def proved_at_once(step, spec, manifest, seen, policy):
@@ -229,15 +233,6 @@ def never_goes_back(patch):
 @bug(GoingBack)
 def refused_file_is_tried_at_each_deploy(patch):
     everywhere(patch, "in_force", lambda spec, manifest, policy: (spec, policy))
-
-
-@bug(Consents)
-def goes_back_with_the_words_meant_for_the_broken_file(patch):
-    def in_force(spec, manifest, policy):
-        why = refusal.refusal(spec, manifest, policy)
-        return (manifest.current.spec, policy) if why else (spec, policy)
-
-    everywhere(patch, "in_force", in_force)
 
 
 @pytest.mark.parametrize("name", BUGS)

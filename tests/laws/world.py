@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from airflow_provider_flinksql.errors import Duplicate, StatementFailed, Unreachable
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
-from laws.jobmanager import Job, JobManager, Kept
+from laws.jobmanager import Job, JobManager, Kept, alike
 from laws.store import MemoryStore
 
 T = TypeVar("T")
@@ -73,8 +73,10 @@ class Truth:
         if self.used.setdefault(asked, attempt.number) != attempt.number:
             asked = ""  # a person's word counts once, however often its deploy is tried
         if attempt.pinned is None:
-            changed = newest is not None and newest.query != attempt.spec.query_digest
-            allowed = changed and attempt.spec.state.on_query_change != "carry"
+            changed = newest is not None and newest.query != attempt.spec.statements[0]
+            fits = newest is not None and alike(newest.query) and alike(attempt.spec.statements[0])
+            wish = attempt.spec.state.on_query_change
+            allowed = changed and (wish == "fresh" or (wish == "carry-or-fresh" and not fits))
             if asked and not asked.startswith("none "):
                 raise Broken(f"attempt {attempt.number} started empty, and a person had said {asked}")
             if newest and not allowed and not asked:
@@ -91,9 +93,12 @@ class Truth:
         else:
             if kept.location not in {each.location for each in (newest, self.instead) if each}:
                 raise Broken(f"attempt {attempt.number} restores {kept}, the newest is {newest}")
-            if kept.query != attempt.spec.query_digest:
+            changed = kept.query != (query := attempt.spec.statements[0])
+            if changed and not (alike(kept.query) and alike(query)):
                 raise Broken(f"attempt {attempt.number} restores the state of another query")
-            if not since and kept.query != attempt.spec.query_digest:
+            if changed and attempt.spec.state.on_query_change == "fresh":
+                raise Broken(f"attempt {attempt.number} restores state that was to be left behind")
+            if not since and changed:
                 raise Broken(f"attempt {attempt.number} goes back before an empty start")
         self.counted.append(kept)
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from airflow_provider_flinksql.errors import Blocked, JobFailed
-from airflow_provider_flinksql.model.candidates import asked_for, asked_to_restart, candidates, checkpoint_folder, choice
+from airflow_provider_flinksql.model.candidates import (
+    asked_for,
+    asked_to_restart,
+    candidates,
+    checkpoint_folder,
+    choice,
+)
 from airflow_provider_flinksql.model.carry import carries, change_since
 from airflow_provider_flinksql.model.change import Change
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, StopKind
