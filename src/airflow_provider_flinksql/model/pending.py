@@ -13,7 +13,14 @@ from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.refusal import has_written, proven_broken
 from airflow_provider_flinksql.model.run import choose_run
 from airflow_provider_flinksql.model.seen import Detail, Seen
-from airflow_provider_flinksql.model.situation import LATE_SUBMIT, STABLE_MS, Situation, may_land_late, situation
+from airflow_provider_flinksql.model.situation import (
+    LATE_SUBMIT,
+    STABLE_MS,
+    Situation,
+    may_land_late,
+    situation,
+    used_up,
+)
 from airflow_provider_flinksql.model.snapshot import plain
 from airflow_provider_flinksql.model.spec import Spec
 
@@ -57,7 +64,7 @@ def fits(manifest: Manifest, pending: Attempt, spec: Spec, wanted: Start, policy
 
 def _missing(spec: Spec, manifest: Manifest, pending: Attempt, seen: Seen, policy: Policy) -> Next:
     """Its fate is unknown: the same id is sent again, never a new one."""
-    if pending.burnt_in == seen.incarnation or seen.traits.submit == "once":
+    if used_up(pending, seen) or seen.traits.submit == "once":
         return let_go(pending, seen, "its submit was not seen to arrive")
     # The current attempt ended before this one was sent, so what is wanted is a start, as it was then.
     wanted = (choose_run if spec.mode == "batch" else choose)(spec, replace(manifest, pending=None), seen, policy)
@@ -72,7 +79,7 @@ def _missing(spec: Spec, manifest: Manifest, pending: Attempt, seen: Seen, polic
 
 def let_go(attempt: Attempt, seen: Seen, why: str) -> Next:
     """The next step towards giving up an attempt that was not seen to arrive: it must not land any more."""
-    if attempt.burnt_in == seen.incarnation:
+    if used_up(attempt, seen):
         return Next(do.GiveUp(attempt.number), "its id was used up before it landed")
     if seen.traits.submit == "idempotent":
         return Next(do.Burn(attempt.number), why)

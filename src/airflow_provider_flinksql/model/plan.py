@@ -30,6 +30,8 @@ Action = Literal[
 ]
 
 LONGEST = 40
+CLOCKS_DIFFER = 5.0
+"""Seconds: clocks that are kept in step differ by less."""
 LATE = "its submit may still land in the new JobManager"
 
 
@@ -226,8 +228,13 @@ def _outstanding_stop(manifest: Manifest) -> Next | None:
 def _respect_others(pending: Attempt | None, seen: Seen, policy: Policy) -> None:
     if pending is None or pending.owner in (policy.owner, policy.dead_owner):
         return
-    if pending.state in ("claimed", "pinned") and seen.now - pending.claimed_at < LATE_SUBMIT:
-        raise Busy(f"Another deploy of {pending.spec.name} is under way: attempt {pending.number} by {pending.by}.")
+    age = seen.now - pending.claimed_at
+    if pending.state in ("claimed", "pinned") and age < LATE_SUBMIT:
+        ahead = f" Its clock is {-age:.0f} s ahead of this one's: a SQLite file counts by its writers' clocks."
+        raise Busy(
+            f"Another deploy of {pending.spec.name} is under way: attempt {pending.number} by {pending.by}."
+            f"{ahead if age < -CLOCKS_DIFFER else ''}"
+        )
 
 
 def _failed_stop(spec: Spec, manifest: Manifest, seen: Seen, policy: Policy) -> Next | None:

@@ -43,11 +43,20 @@ class Situation:
         return self.status in ("finished", "stopped", "ended")
 
 
+def used_up(attempt: Attempt, seen: Seen) -> bool:
+    """Whether we used the attempt's id up where it could still land.
+
+    With high availability one JobManager answers for another: whose life is seen says nothing.
+    """
+    return bool(attempt.burnt_in) if seen.high_availability else attempt.burnt_in == seen.incarnation
+
+
 def may_land_late(attempt: Attempt, seen: Seen) -> bool:
     """Whether, in a new life of the JobManager, a submit of this attempt may still arrive and start its job again."""
     if attempt.sent_at is None or seen.now - attempt.sent_at > LATE_SUBMIT or seen.traits.submit == "once":
         return False
-    return seen.cluster == attempt.cluster and seen.incarnation not in (attempt.incarnation, attempt.burnt_in)
+    same_life = attempt.incarnation == seen.incarnation and not seen.high_availability
+    return seen.cluster == attempt.cluster and not same_life and not used_up(attempt, seen)
 
 
 def situation(attempt: Attempt, seen: Seen, policy: Policy) -> Situation:
@@ -76,9 +85,15 @@ def _recorded_end(attempt: Attempt) -> Situation:
             return Situation("ended", reason, outcome or "failed")
 
 
+def burnt_name(name: str) -> str:
+    """What a job is called that only uses up an id of job ``name``."""
+    return f"{name} (burnt)"
+
+
 def _burnt(attempt: Attempt, job: Sighting, seen: Seen) -> bool:
     """Whether what is listed is what we used the id up with: it tells nothing of the attempt's own job."""
-    return job.state == "FAILED" and attempt.burnt_in == seen.incarnation
+    named = job.name == burnt_name(attempt.spec.name)
+    return named or (job.state == "FAILED" and attempt.burnt_in == seen.incarnation)
 
 
 def _elsewhere(attempt: Attempt, seen: Seen) -> bool:

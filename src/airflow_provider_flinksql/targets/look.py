@@ -125,9 +125,12 @@ class Look:
         return bool(self._manifest and attempt.checkpoint_folder is None and attempt.job_id in self._manifest.adopted)
 
     def _of_another_life(self, attempt: Attempt) -> bool:
-        """Whether this JobManager knows no more of the job than its id, which may have been used up here."""
+        """Whether this JobManager may know no more of the job than its id, which may have been used up here.
+
+        With high availability one JobManager answers for another, and its life is no sign of whose memory that is.
+        """
         life = incarnation(self._survey.config)
-        return attempt.incarnation != life or attempt.burnt_in == life
+        return attempt.incarnation != life or attempt.burnt_in == life or self._survey.high_availability
 
     def _in_question(self) -> list[Attempt]:
         """The attempts whose state may be needed: not those that were never sent, nor those that ended with theirs."""

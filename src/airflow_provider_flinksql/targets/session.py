@@ -30,6 +30,7 @@ from airflow_provider_flinksql.model.graph import condensed, insert_only, read, 
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Stop
 from airflow_provider_flinksql.model.schema import known_of
 from airflow_provider_flinksql.model.seen import ENDED, Seen, Sighting, Traits
+from airflow_provider_flinksql.model.situation import burnt_name
 from airflow_provider_flinksql.model.spec import Spec
 from airflow_provider_flinksql.model.sql import fill, fill_plain, placeholders, plain_placeholders
 from airflow_provider_flinksql.model.statement import final_statement, session_statements
@@ -49,6 +50,9 @@ SUBMIT_SECONDS = 300.0
 BURNING = "INSERT INTO flinksql_burnt SELECT * FROM (VALUES (1))"
 BURNT_SINK = "CREATE TEMPORARY TABLE flinksql_burnt (x INT) WITH ('connector' = 'blackhole')"
 NOWHERE = "file:///nonexistent/flinksql-burnt"
+
+SETTLING_MS = 60_000
+"""So long a job that was taken over by another JobManager may take until it can be asked for a savepoint."""
 
 
 class SessionTarget:
@@ -159,11 +163,11 @@ class SessionTarget:
                 await self._require_same_cluster(session, attempt.job_id)
 
     async def request_stop(self, attempt: Attempt, stop: Stop, trigger_id: str) -> None:
-        """Ask for a stop with savepoint, or for a cancel."""
+        """Ask for a stop with savepoint, or for a cancel; of a job that only starts, its outcome is asked for later."""
         try:
             if stop.kind == "cancel":
                 await self._jobmanager.cancel(attempt.job_id)
-            else:
+            elif not await self._settling(attempt.job_id):
                 await self._jobmanager.stop(
                     attempt.job_id,
                     trigger_id,
@@ -199,6 +203,14 @@ class SessionTarget:
         await self.request_stop(attempt, stop, trigger_id)  # never arrived, or forgotten with its JobManager
         return None
 
+    async def _settling(self, job_id: str) -> bool:
+        """Whether a job has just been started, or taken over: a savepoint of it would fail, and with it its stop."""
+        job = await self._listed(job_id)
+        if job is None or job.state in ENDED:
+            return False
+        all_run = job.state == "RUNNING" and job.tasks["total"] == job.tasks["running"] + job.tasks["finished"]
+        return job.state == "INITIALIZING" or (not all_run and job.duration < SETTLING_MS)
+
     async def request_proof(self, attempt: Attempt, trigger_id: str) -> None:
         """Ask for a checkpoint now."""
         await self._jobmanager.request_checkpoint(attempt.job_id, trigger_id)
@@ -211,11 +223,18 @@ class SessionTarget:
             pass  # already gone
 
     async def burn(self, attempt: Attempt) -> None:
-        """Submit a trivial job under the id with a restore path that does not exist: refused, and the id is used up."""
+        """Use the id up, so that no submit still on its way can start a job under it.
+
+        A trivial job with a restore path that does not exist is refused, and its id remembered. With high availability
+        Flink 2.3 keeps of a job that was refused so what kills each JobManager that leads later: there it runs.
+        """
+        survives = self._survey is not None and self._survey.high_availability
+        end = {"execution.runtime-mode": "batch"} if survives else {"execution.state-recovery.path": NOWHERE}
         config = {
             "$internal.pipeline.job-id": attempt.job_id,
-            "pipeline.name": f"{attempt.spec.name} (burnt)",
-            "execution.state-recovery.path": NOWHERE,
+            "pipeline.name": burnt_name(attempt.spec.name),
+            "parallelism.default": "1",
+            **end,
         }
         async with await self._gateway.open_session() as session:
             await session.execute(BURNT_SINK)
@@ -223,6 +242,9 @@ class SessionTarget:
                 await session.execute(BURNING, config, deadline=_deadline(SUBMIT_SECONDS))
             except (Duplicate, OperationFailed):
                 pass  # as it should
+        job = await self._listed(attempt.job_id)
+        if job and job.name == config["pipeline.name"] and job.state not in ENDED:
+            await self._jobmanager.cancel(job.id)  # where no slot is free it would wait
 
     async def release(self) -> None:
         """Close the prepared session."""
