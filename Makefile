@@ -9,10 +9,10 @@ MINUTES ?= 10
 
 help:
 	@echo "make demo    a real Airflow deploys a streaming job on a real Flink, three times, and checks itself"
-	@echo "make test    lint, unit, laws, contract, airflow and e2e tests, against real services"
+	@echo "make test    lint, unit, laws, contract, airflow, e2e and faults tests, against real services"
 	@echo "make airflow31   unit and airflow tests on the oldest Airflow that we run on"
 	@echo "make soak    faults at random for MINUTES=n, and what was lost or doubled"
-	@echo "make faults  workers, servers and stores that die, for real; ten minutes and more"
+	@echo "make faults  workers, servers and stores that die, for real; ROUNDS=n times eight deployers at once"
 	@echo "make bench   speed as ratios, side by side in one run"
 
 venv: .venv/installed
@@ -43,7 +43,7 @@ airflow31: .venv-3.1/installed
 	@touch $@
 
 test: lint
-	$(BIN)/python -m pytest tests/unit tests/laws tests/contract tests/airflow tests/e2e
+	$(BIN)/python -m pytest tests/unit tests/laws tests/contract tests/airflow tests/e2e tests/faults
 
 soak: venv
 	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)

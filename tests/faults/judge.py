@@ -5,14 +5,14 @@ but which savepoints are on record.
 from __future__ import annotations
 
 import csv
+import os
 import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.snapshot import plain
 from airflow_provider_flinksql.stores import Store
 
+Switch = tuple[float, str, str, str]
+"""When which job, by name and id, came into which state."""
 ENDED = ("FINISHED", "FAILED", "CANCELED")
 _SWITCHED = re.compile(
     r"^(\S+ \S+) \S+ .*Job (?P<name>\S+) \((?P<id>[0-9a-f]{32})\) switched from state (\w+) to (?P<to>\w+)"
@@ -46,10 +48,12 @@ class Life:
 class Watch:
     """Polls the job list, and keeps what it saw of jobs that the JobManager has forgotten or died with."""
 
-    def __init__(self, jobmanager: str, logs: Path) -> None:
+    def __init__(self, jobmanager: Callable[[], str], logs: Path) -> None:
         self._jobmanager = jobmanager
         self._logs = logs
         self._lives: dict[tuple[str, float], Life] = {}
+        self._polled = time.time()
+        self._read: dict[int, tuple[int, list[Switch]]] = {}
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -71,12 +75,16 @@ class Watch:
 
     def poll(self) -> None:
         """One look now."""
-        jobs = httpx.get(f"{self._jobmanager}/jobs/overview", timeout=5).raise_for_status().json()["jobs"]
+        jobs = httpx.get(f"{self._jobmanager()}/jobs/overview", timeout=5).raise_for_status().json()["jobs"]
         with self._lock:
+            told = {}
             for job in jobs:
                 start, end = job["start-time"] / 1000, job["end-time"] / 1000
-                life = Life(job["jid"], job["name"], start, end if end > 0 else None, job["state"])
-                self._lives[life.id, life.start] = life
+                told[job["jid"], start] = Life(job["jid"], job["name"], start, end if end > 0 else None, job["state"])
+            # What is told no more has ended, or begins anew under the same id in a JobManager that took it over.
+            gone = {key: replace(life, end=self._polled) for key, life in self._lives.items() if life.live}
+            self._lives |= {**gone, **told}
+            self._polled = time.time()
 
     def jobmanager_died(self) -> None:
         """Without high availability its jobs died with it."""
@@ -88,22 +96,38 @@ class Watch:
         """All jobs of this name, oldest first."""
         self.poll()
         with self._lock:
-            return sorted((life for life in self._lives.values() if _of(life.name, name)), key=lambda life: life.start)
+            lives = sorted((life for life in self._lives.values() if _of(life.name, name)), key=lambda life: life.start)
+        began: dict[str, Life] = {}
+        for life in lives:  # one that another JobManager took over is one job
+            began[life.id] = replace(life, start=began.get(life.id, life).start)
+        return list(began.values())
 
     def logged(self, name: str) -> list[Life]:
         """The same from the JobManager's log, which tells of each change when it happens."""
         told: list[Life] = []
-        logs = sorted(self._logs.glob("jobmanager.log*"), key=lambda path: path.stat().st_mtime)
+        logs = sorted(self._logs.rglob("jobmanager.log*"), key=lambda path: path.stat().st_mtime)
         for log in logs:  # one for each life of the process, whose jobs died with it
             lives: dict[str, Life] = {}
-            for line in log.read_text(errors="replace").splitlines():
-                if name in line and (found := _SWITCHED.match(line)) and _of(found["name"], name):
-                    at = _moment(found[1])
-                    life = lives.setdefault(found["id"], Life(found["id"], name, at, None, ""))
-                    lives[life.id] = replace(life, end=at if found["to"] in ENDED else None, state=found["to"])
+            for at, job, id_, to in self._switches(log):
+                if _of(job, name):
+                    life = lives.setdefault(id_, Life(id_, name, at, None, ""))
+                    lives[id_] = replace(life, end=at if to in ENDED else None, state=to)
             died = None if log == logs[-1] else log.stat().st_mtime
             told += [replace(life, end=life.end or died) for life in lives.values()]
         return sorted(told, key=lambda life: life.start)
+
+    def _switches(self, log: Path) -> list[Switch]:
+        """Each change of state in a log, of which only what is new is read; a log that is rolled keeps its inode."""
+        with log.open("rb") as file, self._lock:
+            inode = os.fstat(file.fileno()).st_ino
+            offset, switches = self._read.get(inode, (0, []))
+            file.seek(offset)
+            whole = file.read().rpartition(b"\n")[0]
+            for line in whole.decode(errors="replace").splitlines() if whole else ():
+                if "switched from state" in line and (found := _SWITCHED.match(line)):
+                    switches.append((_moment(found[1]), found["name"], found["id"], found["to"]))
+            self._read[inode] = (offset + len(whole), switches)
+            return switches
 
 
 def _of(job: str, name: str) -> bool:
@@ -126,36 +150,35 @@ def overlaps(lives: Iterable[Life]) -> list[str]:
     ]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Rows:
     """What was committed to the sink of a job that writes ``id`` and a running count."""
 
-    ids: Counter[int]
-    miscounted: int
-
-    @property
-    def last(self) -> int:
-        return max(self.ids, default=0)
+    ids: Counter[int] = field(default_factory=Counter)
+    miscounted: int = 0
+    last: int = 0
+    files: set[str] = field(default_factory=set)
 
     @property
     def lost(self) -> int:
         return self.last - len(self.ids)
 
-    def doubled(self, times: int = 1) -> int:
-        return sum(abs(count - times) for count in self.ids.values())
+    @property
+    def doubled(self) -> int:
+        return self.ids.total() - len(self.ids)
 
-
-@lru_cache(maxsize=20_000)
-def _pairs(file: Path) -> list[tuple[int, int]]:
-    """A committed file does not change any more."""
-    return [(int(row[0]), int(row[1])) for row in csv.reader(file.read_text().splitlines())]
-
-
-def rows(folder: Path) -> Rows:
-    """Reads the committed files."""
-    files = [file for file in folder.rglob("*") if file.name[0] not in "._" and file.is_file()]
-    pairs = [pair for file in files for pair in _pairs(file)]
-    return Rows(Counter(id_ for id_, _ in pairs), sum(id_ != count for id_, count in pairs))
+    def read(self, folder: Path) -> Rows:
+        """Adds what was committed since: a committed file does not change any more."""
+        for parent, _, names in os.walk(folder):
+            for name in names:
+                path = f"{parent}/{name}"
+                if name[0] not in "._" and path not in self.files:
+                    self.files.add(path)
+                    for row in csv.reader(Path(path).read_text().splitlines()):
+                        self.ids[int(row[0])] += 1
+                        self.miscounted += row[0] != row[1]
+                        self.last = max(self.last, int(row[0]))
+        return self
 
 
 def attempts(store: Store, name: str) -> list[Attempt]:

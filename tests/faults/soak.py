@@ -107,7 +107,7 @@ class Soak:
         toll.times += 1
         toll.overlaps += len(judge.overlaps(self.lab.watch.of(self.lane.name)))
         toll.lost += rows.lost
-        toll.doubled += rows.doubled()
+        toll.doubled += rows.doubled
         toll.repairs += bool(wrong)
         toll.slowest = max(toll.slowest, took)
         toll.notes += [wrong] if wrong else []

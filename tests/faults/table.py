@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 
@@ -60,3 +62,20 @@ class Table:
         if cell is None:
             return "EMPTY" if (flow, step, fault) in self.wanted else "-"
         return "WRONG" if cell.wrong else f"ok {cell.seconds:.1f} s"
+
+
+SURROUNDINGS = Table()
+"""Of the faults of all that a worker stands on: servers, stores, people, other hosts."""
+
+
+@contextmanager
+def cell(who: str, step: str, fault: str) -> Iterator[None]:
+    """Keeps how it went in the table of the surroundings."""
+    SURROUNDINGS.want(who, step, [fault])
+    begun = time.monotonic()
+    try:
+        yield
+    except BaseException as error:
+        SURROUNDINGS.put(who, step, fault, Cell(time.monotonic() - begun, str(error) or repr(error)))
+        raise
+    SURROUNDINGS.put(who, step, fault, Cell(time.monotonic() - begun))

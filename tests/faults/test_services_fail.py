@@ -6,7 +6,6 @@ import os
 import signal
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,18 +16,11 @@ import pytest
 from airflow_provider_flinksql import local
 from airflow_provider_flinksql.clients.gateway import Gateway
 from airflow_provider_flinksql.clients.http import SyncIO, run_sync
-from faults.lab import Done, Lab, Lane, laboratory, lane, until
-from faults.table import Cell, Table
+from faults.lab import Done, Lab, Lane, lane, until
+from faults.table import SURROUNDINGS, cell
 from faults.wire import MOMENTS, Fault
 
-TABLE = Table()
 NAMES = iter(range(1000))
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    with laboratory() as ours:
-        yield ours
 
 
 @pytest.fixture
@@ -37,19 +29,6 @@ def job(lab: Lab, tmp_path: Path) -> Iterator[Lane]:
     with lane(lab, f"job-{next(NAMES)}", tmp_path) as ours:
         yield ours
         lab.up()
-
-
-@contextmanager
-def cell(who: str, step: str, fault: str) -> Iterator[None]:
-    """Keeps in the table how it went."""
-    TABLE.want(who, step, [fault])
-    begun = time.monotonic()
-    try:
-        yield
-    except BaseException as error:
-        TABLE.put(who, step, fault, Cell(time.monotonic() - begun, str(error)))
-        raise
-    TABLE.put(who, step, fault, Cell(time.monotonic() - begun))
 
 
 def runs(job: Lane) -> None:
@@ -190,6 +169,24 @@ def test_the_worker_is_cut_off_while_the_job_starts(job):
         job.judge(2)
 
 
+@pytest.mark.parametrize("step", ["stop", "submit"])
+def test_the_jobmanager_is_out_of_the_workers_reach_for_longer_than_a_deploy_bears(job, step):
+    """The gateway reaches it all the while."""
+    runs(job)
+    job.change()
+    with cell("network", step, "JobManager hidden"):
+        impatient = job.where(outage=5)
+
+        def hide() -> None:
+            job.wire.jobmanager_hidden = True
+
+        first = impatient.start("deploy", str(job.path), fault=Fault(step, "before", hide, False)).done()
+        assert (first.code, first.entry["error"]["type"]) == (1, "Unreachable"), first.err
+        job.wire.jobmanager_hidden = False
+        job.must("deploy", str(job.path))
+        job.judge(2)
+
+
 # --- TaskManager ----------------------------------------------------------------------------------
 
 
@@ -282,33 +279,6 @@ def lock(folder: Path) -> None:
 # --- people ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("store", ["postgresql", "sqlite"])
-@pytest.mark.parametrize("round_", range(2))
-def test_eight_deploy_the_same_at_once(lab, tmp_path, store, round_):
-    url = f"sqlite:///{tmp_path}/manifests.db" if store == "sqlite" else None
-    with (
-        lane(lab, f"same-{store}-{round_}", tmp_path, store=url) as job,
-        cell("people", f"deploy, {store}", "8 at once"),
-    ):
-        workers = [job.another("deploy", str(job.path)) for _ in range(8)]
-        ends = [worker.done() for worker in workers]
-        assert [end.code for end in ends] == [0] * 8, [end.err for end in ends if end.code]
-        job.judge(1)
-
-
-@pytest.mark.parametrize("store", ["postgresql", "sqlite"])
-def test_three_deploy_different_files_at_once(lab, tmp_path, store):
-    url = f"sqlite:///{tmp_path}/manifests.db" if store == "sqlite" else None
-    with lane(lab, f"other-{store}", tmp_path, store=url) as job, cell("people", f"deploy, {store}", "3 differ"):
-        files = []
-        for interval in (400, 500, 600):
-            job.write(options={"execution.checkpointing.interval": f"{interval} ms"})
-            files.append(job.path.rename(tmp_path / f"{interval}.yaml"))
-        ends = [worker.done() for worker in [job.another("deploy", str(file)) for file in files]]
-        assert [end.code for end in ends] == [0] * 3, [end.err for end in ends if end.code]
-        job.judge()
-
-
 def test_a_job_cancelled_by_hand_before_its_stop_arrives(job):
     runs(job)
     job.change()
@@ -345,8 +315,8 @@ def by_hand(lab: Lab, name: str) -> str:
     """Somebody starts a job of this name without us."""
     with SyncIO(lab.url("gateway")) as io:
         session = run_sync(Gateway(io).open_session())
-        run_sync(session.execute("CREATE TABLE a (x INT) WITH ('connector'='datagen','rows-per-second'='1')"))
-        run_sync(session.execute("CREATE TABLE b (x INT) WITH ('connector'='blackhole')"))
+        run_sync(session.execute("CREATE SURROUNDINGS a (x INT) WITH ('connector'='datagen','rows-per-second'='1')"))
+        run_sync(session.execute("CREATE SURROUNDINGS b (x INT) WITH ('connector'='blackhole')"))
         config = {"pipeline.name": name, "parallelism.default": "1"}
         job_id = run_sync(session.execute("INSERT INTO b SELECT x FROM a", config)).job_id
         run_sync(session.close())
@@ -354,20 +324,41 @@ def by_hand(lab: Lab, name: str) -> str:
     return job_id
 
 
-def test_a_connection_moved_to_another_cluster_is_refused(job, tmp_path):
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[local.LocalStatus]:
+    """A second cluster, with nobody to run what is sent there."""
+    folder = tmp_path_factory.mktemp("other")
+    try:
+        yield local.up(folder=folder, parts=("jobmanager", "gateway"))
+    finally:
+        local.down(folder)
+
+
+def test_a_connection_moved_to_another_cluster_is_refused(job, other):
     runs(job)
-    other = tmp_path / "other"
     with cell("people", "deploy", "cluster moved"):
-        try:
-            there = local.up(folder=other, parts=("jobmanager", "gateway"))
-            words = ("--gateway", str(there.gateway), "--jobmanager", str(there.jobmanager))
-            answer = job.run("deploy", str(job.path), *words)
-            assert answer.code == 3, answer.err
-            assert httpx.get(f"{there.jobmanager}/jobs/overview").json() == {"jobs": []}
-        finally:
-            local.down(other)
+        words = ("--gateway", str(other.gateway), "--jobmanager", str(other.jobmanager))
+        answer = job.run("deploy", str(job.path), *words)
+        assert answer.code == 3, answer.err
+        assert listed(other, job.name) == []
         job.must("deploy", str(job.path))
         job.judge(1)
+
+
+def test_a_gateway_of_another_cluster_starts_nothing_that_stays(job, other):
+    runs(job)
+    job.change()
+    with cell("people", "deploy", "gateway of another"):
+        answer = job.run("deploy", str(job.path), "--gateway", str(other.gateway))
+        assert (answer.code, answer.entry["error"]["type"]) == (1, "Misconfigured"), answer.err
+        until(lambda: listed(other, job.name) == ["CANCELED"], what="end of the stray job")
+        job.must("deploy", str(job.path))
+        job.judge(2)
+
+
+def listed(cluster: local.LocalStatus, name: str) -> list[str]:
+    jobs = httpx.get(f"{cluster.jobmanager}/jobs/overview").json()["jobs"]
+    return [job["state"] for job in jobs if job["name"] == name]
 
 
 # --- the table ------------------------------------------------------------------------------------
@@ -375,6 +366,7 @@ def test_a_connection_moved_to_another_cluster_is_refused(job, tmp_path):
 
 def test_no_cell_of_the_table_is_empty(capsys):
     with capsys.disabled():
-        print(TABLE)
-    assert TABLE.empty == []
-    assert {who for who, _, _ in TABLE.cells} >= {"gateway", "JobManager", "TaskManager", "store", "network", "people"}
+        print(SURROUNDINGS)
+    assert SURROUNDINGS.empty == []
+    who = {who for who, _, _ in SURROUNDINGS.cells}
+    assert who >= {"gateway", "JobManager", "TaskManager", "store", "network", "people"}

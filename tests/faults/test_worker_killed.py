@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from faults.flows import FLOWS, Flow
-from faults.lab import Lab, laboratory, lane
-from faults.table import Cell, Table
-from faults.wire import MOMENTS
+from faults.table import Table
 
 STEPS = {
     "first deploy": "open session, explain, write: claimed, write: pinned, write: submitted, submit, job id, proof",
@@ -26,39 +21,9 @@ STEPS = {
 
 
 @pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
-    """Filled by all flows at once, each with a job of its own."""
-    kept = Table()
-    with laboratory() as lab, ThreadPoolExecutor(len(FLOWS)) as threads:
-        folder = tmp_path_factory.mktemp("killed")
-        for done in [threads.submit(_fill, kept, lab, folder, flow()) for flow in FLOWS]:
-            done.result()
-    return kept
-
-
-def _fill(table: Table, lab: Lab, folder: Path, flow: Flow) -> None:
-    with lane(lab, flow.name.replace(" ", "-"), folder, flow.mode) as ours:
-        flow.prepare(ours)
-        ours.must(*flow.words(ours))
-        steps = list(ours.wire.passed)
-        flow.judge(ours)
-        for step in steps:
-            # The answer that tells the job's id is told or not: there is no third.
-            moments = MOMENTS[1:] if step == "job id" else MOMENTS
-            table.want(flow.name, step, moments)
-            for moment in moments:
-                wrong = ""
-                begun = time.monotonic()
-                try:
-                    flow.prepare(ours)
-                    ours.killed(step, moment, *flow.words(ours))
-                    begun = time.monotonic()
-                    ours.must(*flow.words(ours))
-                    took = time.monotonic() - begun
-                    flow.judge(ours)
-                except AssertionError as error:
-                    took, wrong = time.monotonic() - begun, str(error)
-                table.put(flow.name, step, moment, Cell(took, wrong))
+def table(killed: Callable[[], Table]) -> Table:
+    """Once all flows are through."""
+    return killed()
 
 
 @pytest.mark.parametrize("flow", STEPS)

@@ -43,6 +43,8 @@ class Wire:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self.jobmanager_hidden = False
+        """Whether the JobManager can be reached by everybody but this worker."""
         self.begin()
 
     def begin(self, fault: Fault | None = None) -> None:
