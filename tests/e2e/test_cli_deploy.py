@@ -1,6 +1,5 @@
 """What happens on deploy, row by row, through the command line on a real Flink."""
 
-import csv
 import http.server
 import json
 import os
@@ -8,12 +7,9 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,202 +17,7 @@ import httpx
 import pytest
 
 from airflow_provider_flinksql import local
-from airflow_provider_flinksql.cli import main
-from airflow_provider_flinksql.clients.gateway import Gateway
-from airflow_provider_flinksql.clients.http import SyncIO, run_sync
-
-NUMBERS = (
-    "CREATE TEMPORARY TABLE s (id BIGINT) WITH ('connector'='datagen','rows-per-second'='100',"
-    "'fields.id.kind'='sequence','fields.id.start'='1','fields.id.end'='20000')"
-)
-SHOUT = [sys.executable, "-c", "import sys; from airflow_provider_flinksql.cli import main; sys.exit(main())"]
-
-
-@pytest.fixture(scope="module")
-def home() -> Iterator[Path]:
-    """The home of a ``flinksql local up``: where the command line works if nobody says where."""
-    folder = Path(tempfile.mkdtemp(prefix="flinksql-e2e-"))
-    try:
-        local.up("2.3.0", folder=folder / "local", progress=print)
-        yield folder
-    finally:
-        local.down(folder / "local")
-        shutil.rmtree(folder)
-
-
-@dataclass
-class Answer:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def job(self) -> dict[str, Any]:
-        """The only job of the document."""
-        (job,) = json.loads(self.out)["jobs"]
-        return job
-
-
-class Cluster:
-    """The command line and, for what people do behind its back, Flink's own REST."""
-
-    def __init__(self, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.home = home
-        self._capsys = capsys
-
-    def __call__(self, *words: str | Path) -> Answer:
-        self._capsys.readouterr()
-        code = main([str(word) for word in words])
-        out, err = self._capsys.readouterr()
-        assert "Traceback" not in err
-        assert "\tat " not in out + err
-        return Answer(code, out, err)
-
-    def json(self, *words: str | Path) -> Answer:
-        answer = self(*words, "--json")
-        json.loads(answer.out)
-        return answer
-
-    @property
-    def status(self) -> local.LocalStatus:
-        return local.status(self.home / "local")
-
-    def up(self) -> local.LocalStatus:
-        return local.up("2.3.0", folder=self.home / "local")
-
-    def kill(self, part: str) -> None:
-        pid = self.status.pids[part]
-        assert pid
-        os.kill(pid, signal.SIGKILL)
-        until(lambda: self.status.pids[part] is None)
-
-    def get(self, path: str) -> Any:
-        return httpx.get(f"{self.status.jobmanager}{path}", timeout=10).raise_for_status().json()
-
-    def cancel(self, job_id: str) -> None:
-        httpx.patch(f"{self.status.jobmanager}/jobs/{job_id}", params={"mode": "cancel"}).raise_for_status()
-        until(lambda: self.state(job_id) == "CANCELED")
-
-    def state(self, job_id: str) -> str:
-        return str(self.get(f"/jobs/{job_id}")["state"])
-
-    def live(self, name: str = "") -> list[str]:
-        ended = ("FINISHED", "FAILED", "CANCELED")
-        jobs = self.get("/jobs/overview")["jobs"]
-        return [job["jid"] for job in jobs if job["state"] not in ended and name in ("", job["name"])]
-
-    def checkpoints(self, job_id: str) -> int:
-        return int(self.get(f"/jobs/{job_id}/checkpoints")["counts"]["completed"])
-
-    def by_hand(self, name: str, out: Path) -> str:
-        """A job that somebody started without us."""
-        with SyncIO(str(self.status.gateway)) as io:
-            session = run_sync(Gateway(io).open_session())
-            for statement in (NUMBERS, sink(out)):
-                run_sync(session.execute(statement))
-            config = {"pipeline.name": name, "execution.checkpointing.interval": "1s", "parallelism.default": "1"}
-            job_id = run_sync(session.execute("INSERT INTO o SELECT id, 1 AS w FROM s", config)).job_id
-            run_sync(session.close())
-        assert job_id
-        until(lambda: self.checkpoints(job_id) > 0)
-        return job_id
-
-
-@pytest.fixture
-def cluster(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Cluster]:
-    """A whole cluster, a store of its own for each test, and no job left when it ends."""
-    for name in ("FLINKSQL_GATEWAY", "FLINKSQL_JOBMANAGER"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("FLINKSQL_HOME", str(home))
-    monkeypatch.setenv("FLINKSQL_STORE", f"sqlite:///{tmp_path}/manifests.db")
-    ours = Cluster(home, capsys)
-    ours.up()
-    yield ours
-    ours.up()
-    for job_id in ours.live():
-        ours.cancel(job_id)
-
-
-class Job:
-    """A job file that counts into CSV files, and what arrived there."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self.name = name
-        self.path = folder / "jobs" / f"{name}.yaml"
-        self.out = folder / f"out-{name}"
-        self.path.parent.mkdir(exist_ok=True)
-        self.write()
-
-    def write(self, **changes: Any) -> "Job":
-        """Write the file anew: the plain job but for these keys (``on_query_change`` for ``on-query-change``)."""
-        options = {"execution.checkpointing.interval": "1s", "parallelism.default": "1"}
-        content = {
-            "name": self.name,
-            "sql": "INSERT INTO o\nSELECT id, 1 AS w FROM s",
-            "setup": [NUMBERS, sink(self.out)],
-            **{key: value for key, value in changes.items() if key != "options"},
-            "flinkProperties": options | changes.get("options", {}),
-        }
-        self.path.write_text(json.dumps(content))
-        return self
-
-    def numbers(self) -> list[int]:
-        """What was committed, in order."""
-        files = [file for file in self.out.rglob("*") if file.is_file() and file.name[0] not in "._"]
-        return sorted(int(row[0]) for file in files for row in csv.reader(file.read_text().splitlines()))
-
-    def assert_each_once(self, more_than: int = 0) -> int:
-        numbers = self.numbers()
-        assert numbers == list(range(1, len(numbers) + 1))
-        assert len(numbers) > more_than
-        return len(numbers)
-
-
-@pytest.fixture
-def job(tmp_path: Path) -> Job:
-    return Job(tmp_path, f"job-{tmp_path.name[-12:].strip('_')}")
-
-
-def sink(out: Path) -> str:
-    return f"CREATE TEMPORARY TABLE o (id BIGINT, w INT) WITH ('connector'='filesystem','path'='file://{out}','format'='csv')"
-
-
-def until(fact: Callable[[], Any], seconds: float = 30) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := fact()):
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.05)
-    return found
-
-
-def deployed(cluster: Cluster, job: Job, *words: str) -> dict[str, Any]:
-    answer = cluster.json("deploy", job.path, *words)
-    assert answer.code == 0, answer.err
-    return answer.job
-
-
-def started(cluster: Cluster, job: Job) -> dict[str, Any]:
-    """The job, deployed for the first time and with rows committed."""
-    first = deployed(cluster, job)
-    until(job.numbers)
-    return first
-
-
-def stopped(cluster: Cluster, job: Job, *how: str) -> dict[str, Any]:
-    answer = cluster.json("stop", job.name, *how)
-    assert answer.code == 0, answer.err
-    return answer.job
-
-
-def assert_goes_on(cluster: Cluster, job: Job, before: int = 0) -> None:
-    """The job writes more than before, and in the end each number once."""
-    before = before or len(job.numbers())
-    until(lambda: len(job.numbers()) > before)
-    stopped(cluster, job)
-    job.assert_each_once(more_than=before)
-
+from e2e.commandline import NUMBERS, SHOUT, Job, assert_goes_on, deployed, sink, started, stopped, until
 
 # --- the table ------------------------------------------------------------------------------------
 
@@ -269,7 +70,7 @@ def test_a_harmless_change_goes_on_from_a_savepoint_without_gap_or_repeat(cluste
 
 def test_a_changed_query_is_blocked_and_the_job_goes_on(cluster, job):
     first = started(cluster, job)
-    job.write(sql="INSERT INTO o SELECT id, 2 AS w FROM s")
+    job.write(options={"pipeline.max-parallelism": "64"})
     for command in ("plan", "deploy"):
         answer = cluster.json(command, job.path)
         assert (answer.code, answer.job["action"], answer.job["error"]["type"]) == (3, "blocked", "Blocked")
@@ -280,7 +81,7 @@ def test_a_changed_query_is_blocked_and_the_job_goes_on(cluster, job):
 @pytest.mark.parametrize("word", ["fresh", "carry-or-fresh"])
 def test_a_changed_query_starts_empty_where_the_file_allows_it(cluster, job, word):
     first = started(cluster, job)
-    job.write(sql="INSERT INTO o SELECT id, 2 AS w FROM s", state={"on-query-change": word})
+    job.write(options={"pipeline.max-parallelism": "64"}, state={"on-query-change": word})
     second = deployed(cluster, job)
     assert (second["action"], second["query_version"], second["restored_from"]) == ("start-fresh", 2, None)
     assert Path(second["savepoint"].removeprefix("file:"), "_metadata").is_file()

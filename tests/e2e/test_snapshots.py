@@ -14,7 +14,7 @@ from obstore.store import from_url
 
 import services
 from airflow_provider_flinksql import local
-from e2e.test_cli_deploy import Cluster, Job, assert_goes_on, deployed, started, stopped, until
+from e2e.commandline import Cluster, Job, assert_goes_on, deployed, started, stopped, until
 
 
 @dataclass

@@ -87,7 +87,7 @@ def _written(step: do.Step, spec: Spec, m: Manifest, seen: Seen, policy: Policy)
 def _refused(pending: Attempt, seen: Seen, policy: Policy) -> Refused:
     cause = situation(pending, seen, policy).reason
     reason = f"attempt {pending.number} proved broken: {cause}"
-    return Refused(pending.spec.digest, pending.number, pending.query_version, reason, seen.now)
+    return Refused(pending.spec.digest, pending.number, pending.query_version, reason, seen.now, pending.owner)
 
 
 def _still_refused(m: Manifest, spec: Spec, seen: Seen, policy: Policy) -> Refused | None:
@@ -95,7 +95,7 @@ def _still_refused(m: Manifest, spec: Spec, seen: Seen, policy: Policy) -> Refus
     current = m.current
     if policy.rolls_back and current and current.spec.digest != spec.digest:
         why = f"{policy.by or policy.owner} went back from it"
-        return Refused(current.spec.digest, current.number, current.query_version, why, seen.now)
+        return Refused(current.spec.digest, current.number, current.query_version, why, seen.now, policy.owner)
     return None if m.refused and m.refused.digest == spec.digest else m.refused
 
 

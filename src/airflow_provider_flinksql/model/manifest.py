@@ -39,13 +39,17 @@ class Stop:
 
 @dataclass(frozen=True)
 class Refused:
-    """A Spec that is not deployed again unless somebody asks: it proved broken, or a person went back behind it."""
+    """A Spec that is not deployed again unless somebody asks: it proved broken, or a person went back behind it.
+
+    ``owner`` deployed what proved broken, or went back.
+    """
 
     digest: str
     number: int
     query_version: int
     reason: str
     at: float
+    owner: str
 
 
 @dataclass(frozen=True)

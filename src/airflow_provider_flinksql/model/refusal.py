@@ -13,11 +13,15 @@ from airflow_provider_flinksql.model.spec import Spec
 
 
 def refusal(spec: Spec, manifest: Manifest | None, policy: Policy) -> Refused | None:
-    """Why this Spec is not to be deployed, if it was refused and nobody wants to try it again."""
+    """Why this Spec is not to be deployed, if it was refused and nobody wants to try it again.
+
+    Whoever wants that is told of an earlier failure, not of their own.
+    """
     if manifest is None or manifest.current is None or manifest.refused is None or not spec.enabled or policy.stop:
         return None
     refuses = manifest.refused.digest == spec.digest != manifest.current.spec.digest
-    return manifest.refused if refuses and not policy.again else None
+    forgiven = policy.again and manifest.refused.owner != policy.owner
+    return manifest.refused if refuses and not forgiven else None
 
 
 def in_force(spec: Spec, manifest: Manifest | None, policy: Policy) -> tuple[Spec, Policy]:
