@@ -43,7 +43,7 @@ airflow31: .venv-3.1/installed
 	@touch $@
 
 test: lint
-	$(BIN)/python -m pytest tests/unit tests/laws tests/contract tests/airflow tests/e2e tests/faults
+	FAULTS=covering $(BIN)/python -m pytest tests/unit tests/laws tests/contract tests/airflow tests/e2e tests/faults
 
 soak: venv
 	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,7 +14,10 @@ from pathlib import Path
 from faults.flows import FLOWS, Flow
 from faults.lab import Lab, Lane, laboratory, lane
 from faults.table import Cell, Table
-from faults.wire import MOMENTS, Moment
+from faults.wire import MOMENTS, Moment, server_of
+
+COVERING = os.environ.get("FAULTS") == "covering"
+"""Each step of each flow once, each moment for each server, instead of each step at each moment."""
 
 
 @contextmanager
@@ -20,7 +25,7 @@ def killing(folder: Path) -> Iterator[Callable[[], Table]]:
     """Kills workers from now on, beside whatever else is tested; what is called waits until all is done."""
     kept, over = Table(), threading.Event()
     with laboratory() as lab, ThreadPoolExecutor(len(FLOWS)) as threads:
-        flows = [threads.submit(_fill, kept, lab, folder, flow(), over) for flow in FLOWS]
+        flows = [threads.submit(_fill, kept, lab, folder, flow(), turn, over) for turn, flow in enumerate(FLOWS)]
 
         def table() -> Table:
             for flow in flows:
@@ -33,20 +38,39 @@ def killing(folder: Path) -> Iterator[Callable[[], Table]]:
             over.set()
 
 
-def _fill(table: Table, lab: Lab, folder: Path, flow: Flow, over: threading.Event) -> None:
+def _fill(table: Table, lab: Lab, folder: Path, flow: Flow, turn: int, over: threading.Event) -> None:
     with lane(lab, flow.name.replace(" ", "-"), folder, flow.mode) as ours:
         flow.prepare(ours)
         ours.must(*flow.words(ours))
         steps = list(ours.wire.passed)
         flow.judge(ours)
-        for step in steps:
-            # The answer that tells the job's id is told or not: there is no third.
-            moments = MOMENTS[1:] if step == "job id" else MOMENTS
-            table.want(flow.name, step, moments)
-            for moment in moments:
-                if over.is_set():
-                    return
-                table.put(flow.name, step, moment, _kill(ours, flow, step, moment))
+        cells = list(_covering(steps, turn) if COVERING else _all(steps))
+        for step, moment in cells:
+            table.want(flow.name, step, [moment])
+        for step, moment in cells:
+            if over.is_set():
+                return
+            table.put(flow.name, step, moment, _kill(ours, flow, step, moment))
+
+
+def _all(steps: list[str]) -> Iterator[tuple[str, Moment]]:
+    for step in steps:
+        for moment in _moments(step):
+            yield step, moment
+
+
+def _covering(steps: list[str], turn: int) -> Iterator[tuple[str, Moment]]:
+    """The moments in turn for each server; flows begin with different ones."""
+    asked: Counter[str] = Counter()
+    for step in steps:
+        moments = _moments(step)
+        yield step, moments[(turn + asked[server_of(step)]) % len(moments)]
+        asked[server_of(step)] += 1
+
+
+def _moments(step: str) -> tuple[Moment, ...]:
+    """The answer that tells the job's id is told or not: there is no third."""
+    return MOMENTS[1:] if step == "job id" else MOMENTS
 
 
 def _kill(ours: Lane, flow: Flow, step: str, moment: Moment) -> Cell:

@@ -47,7 +47,7 @@ class Nursery:
             assert self._process.stdin
             self._process.stdin.write(json.dumps(order) + "\n")
             self._process.stdin.flush()
-        return self._told[number, "pid"].result(60), self._told[number, "code"]
+        return self._told[number, "pid"].result(180), self._told[number, "code"]
 
     def close(self) -> None:
         """Workers that still live end with it."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from faults.table import Table
+from faults.wire import MOMENTS, server_of
 
 STEPS = {
     "first deploy": "open session, explain, write: claimed, write: pinned, write: submitted, submit, job id, proof",
@@ -35,6 +36,8 @@ def test_no_cell_of_the_table_is_empty(table, capsys):
     with capsys.disabled():
         print(table)
     assert table.empty == []
+    struck = {(server_of(step), moment) for _, step, moment in table.cells}
+    assert struck == {(server, moment) for server in ("store", "gateway", "JobManager") for moment in MOMENTS}
     for flow, steps in STEPS.items():
         known = {step for of, step, _ in table.cells if of == flow}
         assert {step.replace(";", ",") for step in steps.split(", ")} <= known

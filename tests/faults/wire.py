@@ -107,6 +107,13 @@ def _statement_kind(statement: str) -> str | None:
     return "submit" if _SUBMIT.match(statement) else None
 
 
+def server_of(step: str) -> str:
+    """Who is spoken to in a step."""
+    if step.startswith("write"):
+        return "store"
+    return "JobManager" if step.rsplit("#")[0] in ("stop", "proof", "cancel") else "gateway"
+
+
 def write_kind(document: dict[str, Any]) -> str:
     """What a store write says: how far the pending attempt is, and what of the current one."""
     pending, current = document["pending"], document["current"]
