@@ -17,7 +17,7 @@ def describe(step: do.Step, why: str, manifest: Manifest | None) -> str:
     """One line about a step that is taken now."""
     match step:
         case do.Claim(number, version, fresh):
-            how = "starts empty" if fresh else "restores the newest state"
+            how = "starts empty" if fresh else "restores state"
             return f"Attempt {number} (query version {version}, {how}) is written down: {why}."
         case do.RequestStop(number, _, kind):
             return f"Asking job {_id(manifest, number)} to {STOPPING[kind]}: {why}."
