@@ -35,6 +35,7 @@ from unit.test_plan import (
     manifest,
     pending,
     steps,
+    submitted,
 )
 
 HOUR = 3600.0
@@ -88,6 +89,26 @@ def test_a_state_that_is_gone_is_listed_as_gone():
     found = explain(manifest(STOPPED), [], NOTHING, {str(STOPPED.stops[0].location)})
     assert chosen(found) == []
     assert list(told(found).values()) == ["it is not there any more"]
+
+
+def test_where_the_newest_is_gone_the_next_one_takes_a_persons_word():
+    dead = ended("failed", snapshot=checkpoint(1, 9))
+    found = explain(manifest(dead), [], replace(NOTHING, snapshots=(checkpoint(1, 8),)), {"s3://b/chk/1/chk-9"})
+    assert chosen(found) == []
+    assert told(found)["s3://b/chk/1/chk-8"] == "not the newest: only --restore-from takes it"
+
+
+def test_the_savepoint_of_a_stop_by_others_is_newer_than_a_checkpoint_that_completed_while_the_tasks_ended():
+    by_stop = Snapshot("s3://b/sp/savepoint-1", "savepoint", "JobManager", 1)
+    in_folder = Snapshot("s3://b/sp/savepoint-1", "savepoint", "folder", 1, 7)
+    found = explain(manifest(UP), [], replace(NOTHING, snapshots=(by_stop, in_folder, checkpoint(1, 8))), ())
+    assert chosen(found) == ["s3://b/sp/savepoint-1"]
+
+
+def test_the_state_of_a_stranger_of_the_same_name_is_told_apart():
+    found = explain(manifest(UP), [], replace(NOTHING, snapshots=(checkpoint(0, 8), checkpoint(1, 3))), ())
+    assert chosen(found) == ["s3://b/chk/1/chk-3"]
+    assert told(found)["s3://b/chk/0/chk-8"] == "of another job of this name: only --restore-from takes it"
 
 
 def test_a_state_that_several_tell_of_is_one_with_all_that_they_know():
@@ -213,3 +234,14 @@ def test_an_adopted_jobs_folder_is_recorded_once_a_checkpoint_tells_it():
 def test_a_failed_start_leaves_the_newest_state_as_it_was():
     dead = ended("failed", 2, had_state=False, fresh=False, pinned=CHECKPOINT)
     assert chosen(explain(manifest(dead), [UP], replace(NOTHING, snapshots=(CHECKPOINT,)), ())) == [CHECKPOINT.location]
+
+
+# --- archives -----------------------------------------------------------------------------------------------------
+
+
+def test_the_id_of_an_archived_run_is_used_up_before_it_counts_where_its_submit_may_land_in_a_new_life():
+    sent = submitted(1, replace(PLAIN, mode="batch"), sent_at=NOW - 10, incarnation="life-0")
+    seen = look(replace(listed(sent, "FINISHED"), archived=True))
+    assert steps(plan(sent.spec, manifest(pending=sent), seen, ME)) == "Landed(1) Burn(1) Confirm(1)"
+    later = replace(seen, now=NOW + HOUR)
+    assert steps(plan(sent.spec, manifest(pending=sent), later, ME)) == "Landed(1) Confirm(1)"

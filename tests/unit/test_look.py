@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_flinksql.clients.http import SyncIO, run_sync
 from airflow_provider_flinksql.errors import Misconfigured
+from airflow_provider_flinksql.model.candidates import checkpoint_folder
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.situation import situation
 from airflow_provider_flinksql.targets.session import SessionTarget
@@ -32,13 +33,15 @@ def test_checkpoints_of_the_last_life_are_found_though_the_id_was_used_up_in_thi
 
 
 @pytest.fixture
-def forgotten(tmp_path):
+def forgotten(tmp_path, request):
     """A job that the JobManager does not list, and what a look tells once these answers of it are in the archive."""
-    _, manifest = on_record(tmp_path, checkpoint_folder=f"file://{tmp_path}/none")
-    server = OneJob(manifest, "FINISHED")
+    burnt_in = getattr(request, "param", "")
+    _, manifest = on_record(tmp_path, checkpoint_folder=f"file://{tmp_path}/none", burnt_in=burnt_in)
+    server = OneJob(manifest, "FAILED" if burnt_in else "FINISHED")
     job_id = manifest.current.job_id
     told = {path: answer for path, answer in server._answers.items() if path != "/jobmanager/config"}
-    server._answers["/jobs/overview"] = {"jobs": []}
+    if not burnt_in:
+        server._answers["/jobs/overview"] = {"jobs": []}
     server._answers["/jobmanager/config"].append({"key": "jobmanager.archive.fs.dir", "value": f"file://{tmp_path}/a/"})
 
     def look(place, write=lambda entries: json.dumps({"archive": entries}), **changes):
@@ -64,6 +67,12 @@ def test_the_archive_of_what_burnt_the_id_tells_nothing_of_the_job(forgotten):
     assert forgotten("{0}", name="orders (burnt)", state="FAILED") == "gone"
 
 
+@pytest.mark.parametrize("forgotten", [LIFE], indirect=True)
+@pytest.mark.parametrize("state, outcome", [("FINISHED", "finished"), ("FAILED", "failed")])
+def test_an_archive_tells_how_a_job_ended_whose_id_was_used_up_since(forgotten, state, outcome):
+    assert forgotten("{0}", state=state) == outcome
+
+
 @pytest.mark.parametrize("left", ["", '{"archive": [{"path": "/jobs/ove', "[]"])
 def test_half_an_archive_tells_nothing(forgotten, left):
     assert forgotten("{0}", lambda _: left) == "gone"
@@ -87,3 +96,27 @@ def test_a_cause_is_told_without_the_secrets_that_it_quotes(tmp_path):
     with SyncIO(JOBMANAGER, transport=httpx.MockTransport(server)) as io:
         seen = run_sync(SessionTarget(JOBMANAGER, io, io, resolved).look("orders", replace(manifest, current=current)))
     assert seen.detail(current.job_id).cause == "IOException: refused ***"
+
+
+@pytest.mark.parametrize("adopted, looks", [(True, 1), (False, 0)])
+def test_an_adopted_job_is_looked_at_until_its_checkpoints_tell_their_folder(tmp_path, adopted, looks):
+    _, manifest = on_record(tmp_path)
+    if adopted:
+        manifest = replace(manifest, adopted=(manifest.current.job_id,))
+    with SyncIO(JOBMANAGER, transport=httpx.MockTransport(OneJob(manifest))) as io:
+        seen = run_sync(SessionTarget(JOBMANAGER, io, io).look("orders", manifest))
+    assert [one.location for one in seen.snapshots] == ["file:/c/chk-7"] * looks
+    assert checkpoint_folder(manifest.current, seen) == ("file:/c" if adopted else None)
+
+
+def test_the_folder_tells_what_the_jobmanager_does_not_tell_yet(tmp_path):
+    metadata = tmp_path / "chk-7" / "_metadata"
+    metadata.parent.mkdir()
+    metadata.write_bytes(struct.pack(">iiq", 0x4960672D, 6, 7))
+    _, manifest = on_record(tmp_path, checkpoint_folder=f"file://{tmp_path}")
+    server = OneJob(manifest)
+    told = server._answers[f"/jobs/{manifest.current.job_id}/checkpoints"]
+    told["latest"], told["history"] = dict.fromkeys(("completed", "savepoint", "failed", "restored")), []
+    with SyncIO(JOBMANAGER, transport=httpx.MockTransport(server)) as io:
+        seen = run_sync(SessionTarget(JOBMANAGER, io, io).look("orders", manifest, closely=True))
+    assert [(one.location, one.source) for one in seen.snapshots] == [(f"file://{tmp_path}/chk-7", "folder")]

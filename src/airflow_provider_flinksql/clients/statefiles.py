@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -86,7 +86,7 @@ class StateFiles:
             found = files.read(path)
         return found and found[0]
 
-    def _complete(self, folder: str, wanted: Any) -> list[Kept]:
+    def _complete(self, folder: str, wanted: Callable[[str], bool]) -> list[Kept]:
         base = folder.rstrip("/")
         with self._looking_into(base) as (files, path):
             found = [_kept(files, f"{path}/{name}", f"{base}/{name}") for name in files.folders(path) if wanted(name)]

@@ -181,7 +181,7 @@ def _landed(m: Manifest, number: int, seen: Seen) -> Manifest:
     specs = (attempt.spec, *attempt.replaced)
     spec = next((s for s in specs if job and s.digest == job.digest), attempt.spec)
     where = {"incarnation": seen.incarnation, "cluster": seen.cluster, "job_id": job.job_id if job else attempt.job_id}
-    return _change(m, number, landed=True, spec=spec, **where)
+    return _change(m, number, landed=True, spec=spec, **({} if job and job.archived else where))
 
 
 def _confirm(m: Manifest, number: int, seen: Seen) -> Manifest:

@@ -87,9 +87,8 @@ def explain(manifest: Manifest, ended: Iterable[Attempt], seen: Seen, gone: Coll
     attempts = [*ended, *heads]
     head = next((a for a in reversed(heads) if any(s.attempt == a.number for s in seen.snapshots)), manifest.current)
     known = _merged([*seen.snapshots, *(s for a in attempts for s in recorded(a))])
-    left = replace(seen, snapshots=tuple(s for s in known if s.location not in gone))
-    chosen = choice(head, left) if head else None
-    if chosen and chosen.location in gone:
+    chosen = choice(head, seen) if head else None
+    if chosen and chosen.location in gone:  # what is next is not the newest: that takes a person's word
         chosen = None
     return [_candidate(s, chosen, head, attempts, seen.now, gone) for s in sorted(known, key=_order, reverse=True)]
 
@@ -139,8 +138,12 @@ def _candidate(
         return Candidate(one, True, "the newest" if one.attempt is not None else "there is no newer one")
     if one.attempt is None:
         return Candidate(one, False, "not of this job's attempts: only --restore-from takes it")
+    if one.attempt == 0:
+        return Candidate(one, False, "of another job of this name: only --restore-from takes it")
     if one.attempt < fresh:
         return Candidate(one, False, f"from before attempt {fresh}, which started empty on purpose")
     if head and one.attempt < head.number:
         return Candidate(one, False, f"of attempt {one.attempt}; attempt {head.number} went on since")
-    return Candidate(one, False, f"older than {chosen.location.rpartition('/')[2]}" if chosen else "not restored")
+    if chosen is None:
+        return Candidate(one, False, "not the newest: only --restore-from takes it")
+    return Candidate(one, False, f"older than {chosen.location.rpartition('/')[2]}")

@@ -42,12 +42,12 @@ def next_step(spec: Spec, manifest: Manifest, seen: Seen, policy: Policy) -> Nex
         return Next(do.AwaitGone(pending.number), now.reason)
     if not pending.landed or (now.live and pending.incarnation != seen.incarnation):
         return Next(do.Landed(pending.number), "it arrived")
-    if now.status == "finished":
-        return Next(do.Confirm(pending.number), "it has finished")
     if cause := proven_broken(manifest, pending, seen, now):
         return Next(do.Refuse(pending.number), cause)
     if now.over and may_land_late(pending, seen):
         return Next(do.Burn(pending.number), "its submit may still land in the new JobManager")
+    if now.status == "finished":
+        return Next(do.Confirm(pending.number), "it has finished")
     if now.over:
         return Next(do.GiveUp(pending.number), now.reason)
     if now.status == "not-up" and spec.digest != pending.spec.digest and spec.mode == "streaming":

@@ -35,6 +35,7 @@ class Sighting:
     """One line of the cluster's job list. Times are the JobManager's, in milliseconds.
 
     ``attempt`` is our number for it (``None``: not of this lineage), ``digest`` what its tag says that it runs.
+    ``archived``: its archive tells of it, and this life of the JobManager may know nothing of its id.
     """
 
     job_id: str
@@ -45,6 +46,7 @@ class Sighting:
     stable_ms: int = 0
     attempt: int | None = None
     digest: str | None = None
+    archived: bool = False
 
     @property
     def live(self) -> bool:

@@ -93,7 +93,7 @@ def burnt_name(name: str) -> str:
 def _burnt(attempt: Attempt, job: Sighting, seen: Seen) -> bool:
     """Whether what is listed is what we used the id up with: it tells nothing of the attempt's own job."""
     named = job.name == burnt_name(attempt.spec.name)
-    return named or (job.state == "FAILED" and attempt.burnt_in == seen.incarnation)
+    return named or (job.state == "FAILED" and not job.archived and attempt.burnt_in == seen.incarnation)
 
 
 def _elsewhere(attempt: Attempt, seen: Seen) -> bool:

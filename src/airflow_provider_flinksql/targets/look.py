@@ -93,11 +93,13 @@ class Look:
         for attempt in self._in_question():
             sighting = sightings.get(attempt.job_id)
             own: list[Snapshot] = []
-            if sighting and (closely or self._learns(attempt) or not _as_confirmed(attempt, sighting)):
-                details[attempt.job_id], own = await self._closely(attempt.number, sighting, attempt)
-            elif sighting is None and (past := await self._remembered(attempt)):
+            burnt = attempt.burnt_in == incarnation(self._survey.config)
+            if (sighting is None or burnt) and (past := await self._remembered(attempt)):
                 sightings[attempt.job_id], details[attempt.job_id], own = past
-            if not own and (sighting is None or self._of_another_life(attempt)):
+            elif sighting and (closely or self._learns(attempt) or not _as_confirmed(attempt, sighting)):
+                details[attempt.job_id], own = await self._closely(attempt.number, sighting, attempt)
+            silent = attempt.had_state and attempt.job_id in details  # what is told may be some seconds old
+            if not own and (sighting is None or silent or self._of_another_life(attempt)):
                 own, found = search(self._files, attempt)
                 searched = searched and found
             snapshots += own
@@ -170,7 +172,7 @@ class Look:
         jobmanager = JobManager(archive)
         ended = (job for job in await jobmanager.overview() if job.name == attempt.spec.name)  # not what burnt its id
         for job in ended:
-            sighting = await self._sighting(job)
+            sighting = replace(await self._sighting(job), archived=True)
             return sighting, *await self._told(jobmanager, "archive", attempt.number, sighting)
         return None
 
