@@ -5,11 +5,12 @@ PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3; do \
 BIN := .venv/bin
 MINUTES ?= 10
 
-.PHONY: help venv demo test lint unit laws contract airflow airflow31 e2e faults soak bench clean
+.PHONY: help venv demo test truth lint unit laws contract airflow airflow31 e2e faults soak bench clean
 
 help:
 	@echo "make demo    a real Airflow deploys a streaming job on a real Flink, three times, and checks itself"
-	@echo "make test    lint, unit, laws, contract, airflow, e2e and faults tests, against real services"
+	@echo "make test    lint, unit, laws, contract, truth, airflow, e2e and faults tests, against real services"
+	@echo "make truth   what becomes of state when a query changes: every row on both versions of Flink"
 	@echo "make airflow31   unit and airflow tests on the oldest Airflow that we run on"
 	@echo "make soak    faults at random for MINUTES=n, and what was lost or doubled"
 	@echo "make faults  workers, servers and stores that die, for real; ROUNDS=n times eight deployers at once"
@@ -43,7 +44,10 @@ airflow31: .venv-3.1/installed
 	@touch $@
 
 test: lint
-	FAULTS=covering $(BIN)/python -m pytest tests/unit tests/laws tests/contract tests/airflow tests/e2e tests/faults
+	FAULTS=covering $(BIN)/python -m pytest tests/unit tests/laws tests/contract tests/truth tests/airflow tests/e2e tests/faults
+
+truth: venv
+	FLINKSQL_ALL_TRUTH=1 $(BIN)/python -m pytest tests/truth --capture=no
 
 soak: venv
 	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from airflow_provider_flinksql.model.explained import Explained
-from airflow_provider_flinksql.model.judge import Finding, Verdict, compare, gravest
-from airflow_provider_flinksql.model.options import Effect, effect_on_state
+from airflow_provider_flinksql.model.judge import Finding, Verdict, compare, expires, gravest
+from airflow_provider_flinksql.model.options import Effect, effect_on_state, parse_duration
 from airflow_provider_flinksql.model.spec import Spec
 from airflow_provider_flinksql.model.sql import normal_form
 
 __all__ = ["Change", "Verdict", "judge"]
 
 _SEEN_IN_THE_PLAN = re.compile(
-    r"(CREATE|DROP|ALTER)\s+(OR\s+REPLACE\s+)?(TEMPORARY\s+)?(TABLE|VIEW|DATABASE)\b|USE\s+(?!MODULES)", re.IGNORECASE
+    r"(CREATE|DROP|ALTER)\s+(OR\s+REPLACE\s+)?(TEMPORARY\s+)?(TABLE|VIEW|DATABASE)\b|USE\b(?!\s*MODULES)", re.IGNORECASE
+)
+_TABLE = re.compile(
+    r"CREATE\s+(?:TEMPORARY\s+)?TABLE\s*(?:IF\s+NOT\s+EXISTS\s*)?((?:\.|[\w$]+|`[^`]*`)+)", re.IGNORECASE
+)
+_OPTION = re.compile(r"'((?:[^']|'')*)'\s*=\s*'((?:[^']|'')*)'")
+_PLACE = re.compile(
+    r"(?:.*[.-])?(path|topics?|pattern|ur[il]s?|hosts?|hostnames?|ports?|servers?|nodes|database|table|schema|name|"
+    r"collection|index|warehouse|bucket|streams?|queue|subscription|project|dataset|arn|endpoint|file)",
+    re.IGNORECASE,
 )
 _FUNCTION = re.compile(r"FUNCTION\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?([\w`.$]+)", re.IGNORECASE)
+_BACKENDS = frozenset({"hashmap", "rocksdb"})
+_LIKE = re.compile(r"\bLIKE\s*((?:\.|[\w$]+|`[^`]*`)+)", re.IGNORECASE)
+_HINT = re.compile(r"\bOPTIONS\s*\((.*?)\)\s*(?:,|\*/)", re.IGNORECASE | re.DOTALL)
 _TTL_HINT = re.compile(r"\bSTATE_TTL\s*\(", re.IGNORECASE)
 
 
@@ -51,8 +63,9 @@ def judge(new: Spec, old: Spec, planned: Explained | None = None, before: Explai
     if why_not or planned is None or before is None:
         return Change("query", "unknown", f"{_list(parts)} changed, {why_not}")
     chaining = (_chains(new), _chains(old))
-    findings = [*compare(planned, before, chaining=chaining), *_setup(new, old, planned, before)]
-    findings += [one for key in telling if (one := _option(key, new, old, planned.flink_version))]
+    moved = _moved(new, old, [path for path, _ in planned.sources])
+    findings = [*compare(planned, before, moved=moved, chaining=chaining), *_setup(new, old, planned, before)]
+    findings += [one for key in telling if (one := _option(key, new, old, planned))]
     if findings:
         worst = gravest(findings)
         return Change("query", worst.verdict, worst.reason)
@@ -71,7 +84,7 @@ def _cannot_compare(new: Spec, planned: Explained | None, before: Explained | No
     return None
 
 
-def _option(key: str, new: Spec, old: Spec, flink_version: str) -> Finding | None:
+def _option(key: str, new: Spec, old: Spec, planned: Explained) -> Finding | None:
     """What an option does that the planner's graph does not show."""
     effect: Effect = effect_on_state(key)
     match effect:
@@ -79,15 +92,28 @@ def _option(key: str, new: Spec, old: Spec, flink_version: str) -> Finding | Non
             return None
         case "max-parallelism":
             return Finding("fails", f"{key} changes: Flink would refuse to restore")
-        case "ttl" if _minor(flink_version) >= (2, 0):
+        case "ttl" if _minor(planned.flink_version) >= (2, 0) or _lives(key, new) == _lives(key, old):
             return None
         case "ttl":
-            return Finding("fails", f"{key} changes the form of the state in Flink 1, and the job would fail")
-        case "backend" if old.state.savepoint_format == "canonical" and old.state.stop_with == "savepoint":
+            why = "with or without a time to live, state has another form in Flink 1, and the job would fail"
+            return Finding("fails", f"{key} changes: {why}") if expires(planned) else None
+        case "backend" if _canonical(old) and {spec.properties.get(key, "hashmap") for spec in (new, old)} <= _BACKENDS:
             return None
         case "backend":
             return Finding("unknown", f"{key} changes: only a canonical savepoint can be read by another backend")
     return Finding("unknown", f"{key} changes, and what it does to state is not known")
+
+
+def _canonical(spec: Spec) -> bool:
+    return spec.state.savepoint_format == "canonical" and spec.state.stop_with == "savepoint"
+
+
+def _lives(key: str, spec: Spec) -> bool | None:
+    """Whether there is a time to live at all; None where Flink is left to say so."""
+    try:
+        return parse_duration(spec.properties.get(key, "0")) > 0
+    except ValueError:
+        return None
 
 
 def _setup(new: Spec, old: Spec, planned: Explained, before: Explained) -> Iterator[Finding]:
@@ -100,15 +126,44 @@ def _setup(new: Spec, old: Spec, planned: Explained, before: Explained) -> Itera
         if _SEEN_IN_THE_PLAN.match(form):
             continue
         if function := _FUNCTION.search(statement):
-            name = function[1].rpartition(".")[2].strip("`")
+            name = _last(function[1])
             used = re.compile(rf"(?<![\w$]){re.escape(name)}\(", re.IGNORECASE)
             if used.search(planned.text) or used.search(before.text):
                 yield Finding("unknown", f"the function {name} changes, and what it does is not seen in the plan")
             continue
         yield Finding("unknown", f"a {' '.join(form.split()[:2])} statement changes, which is not seen in the plan")
+    if _minor(planned.flink_version) >= (2, 0):
+        return  # takes state with another time to live for what it is
     hints, were = ([one for one in spec.statements if _TTL_HINT.search(one)] for spec in (new, old))
     if [normal_form(one) for one in hints] != [normal_form(one) for one in were]:
         yield Finding("unknown", "a statement with STATE_TTL changes, and the plan does not show what it holds")
+
+
+def _moved(new: Spec, old: Spec, paths: Iterable[str]) -> set[str]:
+    """Those of the tables, by their path, whose DDL now says that their rows are elsewhere; all if a hint does."""
+    if _placed(_HINT.findall(" ".join(new.statements))) != _placed(_HINT.findall(" ".join(old.statements))):
+        return set(paths)
+    ours, theirs = _places(new), _places(old)
+    changed = {table for table in ours.keys() & theirs.keys() if ours[table] != theirs[table]}
+    return {path for path in paths if path.rpartition(".")[2] in changed}
+
+
+def _places(spec: Spec) -> dict[str, set[tuple[str, str]]]:
+    """What the DDL of each table says of where its rows are; secrets are still placeholders."""
+    found: dict[str, set[tuple[str, str]]] = {}
+    for statement in map(normal_form, (*spec.tables, *spec.setup)):
+        if table := _TABLE.match(statement):
+            bases = (_last(base) for base in _LIKE.findall(statement))
+            found[_last(table[1])] = _placed([statement]).union(*(found.get(base, set()) for base in bases))
+    return found
+
+
+def _placed(texts: Iterable[str]) -> set[tuple[str, str]]:
+    return {(key, value) for text in texts for key, value in _OPTION.findall(text) if _PLACE.fullmatch(key)}
+
+
+def _last(path: str) -> str:
+    return path.rpartition(".")[2].strip("`")
 
 
 def _chains(spec: Spec) -> bool:

@@ -14,6 +14,7 @@ _NAME = re.compile(r"'(?:w\$|[^']*')|[A-Za-z_$][\w$]*(?![\w$]*(?:\(|=\[))")
 _MARK = re.compile(r"§\w+\.")
 _CAST = re.compile(r"CAST\(([^()]*|[^()]*\([^()]*\)) AS (\w+(?:\([\d, ]+\))?)\)")
 _AGGREGATE = re.compile(r"(\$?\w+)\((.*?)\)(?: FILTER (\S+))?")
+_KEEP_ONE_VALUE = ("SUM", "$SUM0", "MIN", "MAX")
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,11 @@ def named(item: str) -> tuple[str, str]:
 def state_type(call: str, columns: Mapping[str, Column]) -> str | None:
     """What an aggregate keeps: a count or one value of its argument's type; None for those we do not know."""
     match = _AGGREGATE.fullmatch(call)
-    if not match or match[2].startswith("DISTINCT"):
+    if not match or not (match[1] == "COUNT" or match[1] in _KEEP_ONE_VALUE):
         return None
-    if match[1] == "COUNT":
-        return "BIGINT"
-    kind = column_of(match[2], columns).type if match[1] in ("SUM", "MIN", "MAX", "$SUM0") else None
-    return kind.removesuffix(" NOT NULL").removesuffix(" ?") if kind else None
+    argument = match[2].removeprefix("DISTINCT ")
+    kind = column_of(argument, columns).type if argument != "*" else ""
+    plain = None if kind is None else kind.removesuffix(" NOT NULL").removesuffix(" ?")
+    if match[2] != argument:
+        return plain and f"{match[1]} of DISTINCT {plain}"
+    return "BIGINT" if match[1] == "COUNT" else plain

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 _GRAPH = "== Physical Execution Plan =="
-_NUMBER_OF_TEXT = re.compile(r"^\[\d+\]:")
+_NUMBER_OF_TEXT = re.compile(r"^([^(]*?)\[\d+\](?::(?! ))?")  # [7]:Calc(…) and, for what a connector adds, t[7]: Writer
 _NUMBER_OF_NAME = re.compile(r"\[\d+\]")
 _OPTIONS = re.compile(r", hints=\[\[\[OPTIONS options:\{.*?\}\]\]\]")
 _SCAN = re.compile(r"TableSourceScan\(table=\[\[([^,\]]*), ([^,\]]*), ([^,\]]*).*changelogMode=\[(.*?)\]")
@@ -121,7 +121,7 @@ def condensed(explained: str) -> str:
     lines = [f"sink\t{table}" for table in _sinks(before)]
     for node in nodes:
         inputs = ",".join(f"{numbers[one['id']]}:{one['ship_strategy']}" for one in node.get("predecessors", ()))
-        text = _OPTIONS.sub("", _NUMBER_OF_TEXT.sub("", node["contents"]))
+        text = _OPTIONS.sub("", _NUMBER_OF_TEXT.sub(r"\1", node["contents"], count=1))
         name = _NUMBER_OF_NAME.sub("", node["type"])
         fields = (numbers[node["id"]], node["parallelism"], inputs, json.dumps(name), json.dumps(text))
         lines.append("\t".join(map(str, fields)))

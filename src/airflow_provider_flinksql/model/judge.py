@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +20,10 @@ _GRAVEST: tuple[Verdict, ...] = ("fails", "unknown", "changes-meaning", "carries
 """Of several verdicts the first in this order holds."""
 
 STATELESS_SINKS = frozenset({"print", "blackhole"})
+"""Connectors that leave nothing unfinished (measured)."""
+
+MOVABLE_SOURCES = frozenset({"filesystem", "datagen"})
+"""Connectors that, at another place, read what is there (measured). Others may go on at the old place."""
 
 
 @dataclass(frozen=True)
@@ -49,23 +53,47 @@ class _Job:
     def inputs(self, one: Described) -> list[Described]:
         return [self.described[number] for number, _ in one.operator.inputs]
 
-    def sink_at(self, index: int) -> tuple[str, str]:
-        """The path of a sink and its connector."""
-        path = self.graph.sinks[index]
-        return path, self.schemas[path].connector if path in self.schemas else "?"
+    @property
+    def sinks(self) -> list[tuple[str, str]]:
+        """The path of each sink and its connector."""
+        connectors = {path: schema.connector for path, schema in self.schemas.items()}
+        return [(path, connectors.get(path, "?")) for path in self.graph.sinks]
+
+    def writers(self, index: int) -> list[str]:
+        """The identities of the operators of one sink's connector; of all where it cannot be told whose they are."""
+        last = self.graph.last
+        behind = [one.number for one in (last if len(last) != len(self.graph.sinks) else last[index : index + 1])]
+        found: list[str] = []
+        while behind:
+            number = behind.pop()
+            found.append(self.identities[number])
+            own = self.graph.connectors_own
+            behind += [one for one, _ in self.described[number].operator.inputs if number in own and one in own]
+        return found
 
 
-def compare(new: Explained, old: Explained, *, chaining: tuple[bool, bool] = (True, True)) -> list[Finding]:
-    """All differences that touch state; none where all state finds its place and means the same."""
+def compare(
+    new: Explained, old: Explained, *, moved: Collection[str] = (), chaining: tuple[bool, bool] = (True, True)
+) -> list[Finding]:
+    """All differences that touch state; none where all state finds its place and means the same.
+
+    ``moved`` are the paths of tables whose rows are now elsewhere, ``chaining`` whether operators may share a task.
+    """
     after, before = _Job(new, chaining[0]), _Job(old, chaining[1])
-    findings = [*_sources(after, before), *_matches(after, before), *_started(after, before)]
-    findings += [*_sinks(after, before), *_rescaled(after.graph, before.graph)]
+    findings = [*_sources(after, before, moved), *_matches(after, before), *_started(after, before)]
+    findings += [*_sinks(after, before, moved), *_rescaled(after.graph, before.graph)]
     return list(dict.fromkeys(findings))
 
 
 def gravest(findings: Iterable[Finding]) -> Finding:
     """The first of the findings that decide."""
     return min(findings, key=lambda one: _GRAVEST.index(one.verdict))
+
+
+def expires(explained: Explained) -> bool:
+    """Whether any state of a job is under ``table.exec.state.ttl``; that of windows and sources is not."""
+    own = {"TableSourceScan", "WindowAggregate", "GlobalWindowAggregate", "GroupWindowAggregate"}
+    return any(one.operator.kind not in own for _, one in _Job(explained, True).stateful)
 
 
 def _matches(after: _Job, before: _Job) -> Iterator[Finding]:
@@ -93,6 +121,8 @@ def _aspects(new: Described, old: Described, after: _Job, before: _Job) -> Itera
 
 
 def _finding(new: Aspect, old: Aspect, operator: Described) -> Finding:
+    if not operator.understood:
+        return Finding("unknown", f"{_named(operator)} changes, and what its old state then means cannot be judged")
     what, was, now = f"{_word(operator, old)} changes", _list(old.values), _list(new.values)
     types = was == now
     if types:
@@ -111,7 +141,9 @@ def _finding(new: Aspect, old: Aspect, operator: Described) -> Finding:
 
 
 def _harmless(new: Aspect, old: Aspect, operator: Described, after: _Job, before: _Job) -> bool:
-    """An inner join keeps whole rows and asks its further conditions only when rows meet."""
+    """An inner join keeps whole rows and asks its further conditions only when rows meet; so does a temporal one."""
+    if new.word == "kind of join" and operator.operator.kind == "TemporalJoin":
+        return True
     if new.word != "ON" or operator.operator.kind != "Join":
         return False
     inner = operator.operator.attributes.get("joinType") == "InnerJoin"
@@ -126,16 +158,11 @@ def _equalities(condition: Aspect) -> set[str]:
 
 def _filters(new: Described, old: Described, after: _Job, before: _Job) -> Iterator[Finding]:
     """Where rows are also taken back, a filter that changes lets only one of the two through."""
-    inputs, previous = after.inputs(new), before.inputs(old)
-    if all(one.insert_only for one in (*inputs, *previous)):
-        return
-    ours, theirs = (frozenset().union(*(one.filters for one in each)) for each in (inputs, previous))
-    if ours != theirs:
-        changed = _list(sorted(ours ^ theirs))
-        yield Finding(
-            "changes-meaning",
-            f"the filter {changed} before {_named(old)} changes: rows that were counted could no longer be taken back",
-        )
+    for ours, theirs in zip(after.inputs(new), before.inputs(old), strict=False):
+        if ours.filters != theirs.filters and not (ours.insert_only and theirs.insert_only):
+            changed = _list(sorted(ours.filters ^ theirs.filters))
+            why = "rows that were let through could no longer be taken back"
+            yield Finding("changes-meaning", f"the filter {changed} before {_named(old)} changes: {why}")
 
 
 def _started(after: _Job, before: _Job) -> Iterator[Finding]:
@@ -146,7 +173,7 @@ def _started(after: _Job, before: _Job) -> Iterator[Finding]:
             yield Finding("changes-meaning", lacking)
 
 
-def _sources(after: _Job, before: _Job) -> Iterator[Finding]:
+def _sources(after: _Job, before: _Job, moved: Collection[str]) -> Iterator[Finding]:
     old_paths = {table_of(one.operator) for _, one in before.stateful}
     new_paths = {table_of(one.operator) for _, one in after.stateful}
     for identity, new in after.stateful:
@@ -155,21 +182,33 @@ def _sources(after: _Job, before: _Job) -> Iterator[Finding]:
             continue
         path, was = table_of(new.operator) or "", table_of(old.operator) or ""
         ours, theirs = after.schemas.get(path), before.schemas.get(was)
+        change = f"the source {was} becomes {path}" if path != was else f"the source {was} moves"
         if ours is None or theirs is None:
             yield Finding("unknown", f"the columns of {path} are not known")
-        elif path != was and (was in new_paths or path in old_paths):
-            yield Finding("fails", f"the source {path} takes the place of {was}, whose position it would be given")
         elif ours.connector != theirs.connector:
-            yield Finding("unknown", f"the source {was} ({theirs.connector}) becomes {path} ({ours.connector})")
+            yield Finding("unknown", f"{change}, from {theirs.connector} to {ours.connector}")
+        elif path != was and (was in new_paths or path in old_paths):
+            yield Finding("changes-meaning", f"{change}: it would go on from the position in the other table")
+        elif (path != was or path in moved) and ours.connector not in MOVABLE_SOURCES:
+            yield Finding("unknown", f"{change}: whether {ours.connector} then goes on with the old rows is not known")
 
 
-def _sinks(after: _Job, before: _Job) -> Iterator[Finding]:
-    if len(after.graph.sinks) != len(before.graph.sinks):
-        return  # operators lost their place, or the state is not touched
-    for index in range(len(after.graph.sinks)):
-        (path, ours), (was, theirs) = after.sink_at(index), before.sink_at(index)
-        if ours != theirs and not {ours, theirs} <= STATELESS_SINKS:
-            yield Finding("unknown", f"the sink {was} ({theirs}) becomes {path} ({ours})")
+def _sinks(after: _Job, before: _Job, moved: Collection[str]) -> Iterator[Finding]:
+    """What a sink has not finished is state, too: files under way, transactions that are open."""
+    for index, (was, theirs) in enumerate(before.sinks):
+        if theirs in STATELESS_SINKS:
+            continue
+        path, ours = after.sinks[index] if index < len(after.sinks) else ("nothing", "?")
+        change = f"the sink {was} ({theirs}) becomes {path} ({ours})" if path != was else f"the sink {was} stays"
+        if any(identity not in after.by_identity for identity in before.writers(index)):
+            verdict: Verdict = "fails" if theirs == "filesystem" else "unknown"
+            yield Finding(verdict, f"{change}, but not in its place: what it has not finished would not be found")
+        elif path == was and ours == theirs and path not in moved:
+            continue
+        elif ours == theirs == "filesystem":
+            yield Finding("changes-meaning", f"{change}: the file under way would get the new rows, where it is")
+        else:
+            yield Finding("unknown", f"{change}: what becomes of what is not finished cannot be judged")
 
 
 def _rescaled(after: Graph, before: Graph) -> Iterator[Finding]:
@@ -240,6 +279,7 @@ def _list(values: Iterable[str]) -> str:
 
 
 def _readable(meaning: str) -> str:
-    """``COUNT(COUNT(*))``, in two steps, is ``COUNT(*)`` to its author."""
-    return re.sub(r"(\w+)\(\1\((.*)\)\)", r"\1(\2)", shown(meaning))
+    """``COUNT(COUNT(*))``, in two steps, is ``COUNT(*)`` to its author; windows are made in two steps, too."""
+    meaning = re.sub(r"^\w+\(slice_end=\[slice_end of (\w+\(.*?\]\))\], .*", r"\1", shown(meaning))
+    return re.sub(r"(\w+)\(\1\((.*)\)\)", r"\1(\2)", meaning)
 

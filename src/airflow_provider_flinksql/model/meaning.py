@@ -11,6 +11,7 @@ from airflow_provider_flinksql.model.columns import AnyColumns, Column, column_o
 from airflow_provider_flinksql.model.graph import Graph, Operator, digest, split, table_of
 from airflow_provider_flinksql.model.schema import Schema
 
+_BOUNDED = re.compile(r"(ROWS|RANGE?) BETWEEN \d+ PRECEDING AND CURRENT ROW")
 _WINDOW_COLUMN = re.compile(r"(time_col|slice_end|win_start|win_end)=\[([^\]]*)\]")
 
 
@@ -185,8 +186,8 @@ def _window(asked: _Asked) -> str:
 def _window_aspect(asked: _Asked) -> Aspect:
     """Windows of a fixed size keep state by where a slice ends, those that grow by start and end."""
     text = _window(asked)
-    form = "session" if "session" in text.lower() else "slices"
-    return Aspect("window", (text,), (form if asked.operator.kind != "GroupWindowAggregate" else None,))
+    old = text.partition("(")[0] if asked.operator.kind == "GroupWindowAggregate" else None
+    return Aspect("window", (text,), (old or ("session" if "SESSION" in text else "slices"),))
 
 
 def _window_columns(asked: _Asked) -> Described:
@@ -234,11 +235,12 @@ def _local_aggregate(asked: _Asked) -> Described:
 
 
 def _over(asked: _Asked) -> Described:
+    window = asked.attribute("window").strip()
     columns, aggregates = _aggregates(asked)
     aspects = [
         asked.listed("PARTITION BY", asked.items("partitionBy")),
         asked.free("ORDER BY", "orderBy"),
-        asked.bounds("window", "window"),
+        Aspect("window", (window,), ("bounded" if _BOUNDED.fullmatch(window) else None,)),
         aggregates,
         asked.rows("columns kept", asked.columns),
     ]
@@ -263,12 +265,14 @@ def _join(*known: str) -> Callable[[_Asked], Described]:
         if len(asked.inputs) != 2:
             return _opaque(asked)
         columns = _joined(asked)
+        ways = [way for _, way in asked.operator.inputs]
         aspects = [
-            asked.fixed("kind of join", "joinType"),
+            (asked.free if asked.operator.kind == "TemporalJoin" else asked.fixed)("kind of join", "joinType"),
             *(asked.bounds("time bounds", name) for name in known if name == "windowBounds"),
             *(asked.fixed(name, name) for name in known if name != "windowBounds"),
             asked.rows("columns of the left side", asked.inputs[0].columns),
             asked.rows("columns of the right side", asked.inputs[1].columns),
+            Aspect("distribution", tuple(ways), tuple(ways)),
             Aspect("ON", (resolved(asked.attribute("where"), columns),), ("",)),
         ]
         inner = asked.attribute("joinType") == "InnerJoin" or asked.operator.kind == "IntervalJoin"

@@ -117,7 +117,8 @@ _EFFECTS: dict[str, Effect] = {
     "table.exec.source.idle-timeout": "planned",
     "parallelism.default": "planned",  # rescales; which operators then run in one task is seen in the graph
     "table.exec.resource.default-parallelism": "planned",
-    "table.exec.mini-batch.": "planned",
+    "table.exec.mini-batch.allow-latency": "planned",
+    "table.exec.mini-batch.size": "planned",
     "table.optimizer.": "planned",
     "table.exec.state.ttl": "ttl",
     "pipeline.max-parallelism": "max-parallelism",

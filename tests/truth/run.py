@@ -1,0 +1,61 @@
+"""All rows of the truth table on one Flink, many at a time."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from airflow_provider_flinksql.model.change import Change, judge
+from airflow_provider_flinksql.model.explained import Explained
+from services import flink
+from truth.lab import Lab, Seen, Stopped
+from truth.record import Record
+from truth.rows import Row
+
+AT_ONCE = 6
+
+FLINK = {
+    "taskmanager.numberOfTaskSlots": "64",
+    "taskmanager.memory.network.min": "256m",
+    "taskmanager.memory.network.max": "256m",
+    "taskmanager.memory.managed.size": "1024m",
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one row led to, beside what was said of it before."""
+
+    row: Row
+    before: Stopped
+    seen: Seen
+    plans: tuple[Explained, Explained]
+    change: Change
+
+
+def outcomes(version: str, rows: Sequence[Row], record: Record | None) -> list[Outcome]:
+    """Each old job is started and stopped once, and each of its successors restored from there.
+
+    With a record, what it holds is waited for; without, whatever comes until it is quiet.
+    """
+    olds: dict[str, Row] = {repr(row.old): row for row in reversed(rows)}
+    with tempfile.TemporaryDirectory() as folder, flink(version, **FLINK) as up, ThreadPoolExecutor(AT_ONCE) as pool:
+        lab = Lab(up, Path(folder))
+
+        def stopped(row: Row) -> tuple[Stopped, Explained]:
+            before = lab.stopped(row.old, None if record is None or row.loose else record.before(row.change))
+            return before, lab.explained(before.spec)
+
+        begun = dict(zip(olds, pool.map(stopped, olds.values()), strict=True))
+
+        def outcome(row: Row) -> Outcome:
+            before, old = begun[repr(row.old)]
+            expected = None if record is None or row.loose else record.shows(row.change)
+            spec, seen = lab.restored(row.new, before, expected)
+            new = lab.explained(spec)
+            return Outcome(row, before, seen, (new, old), judge(spec, before.spec, new, old))
+
+        return list(pool.map(outcome, rows))
