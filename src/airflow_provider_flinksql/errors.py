@@ -8,7 +8,8 @@ Our exception hierarchy::
     ├── Blocked                        no     the plan needs a human's word; says which option allows it
     ├── Busy                           yes    another deploy of this job is under way
     ├── Misconfigured                  no     connection, cluster and store do not fit together
-    │   └── UnsupportedScheme          no     a state folder lies where we cannot look
+    │   ├── UnsupportedScheme          no     a state folder lies where we cannot look
+    │   └── UnknownJob                 no     no manifest of the store has that name
     ├── Conflict                       loop   someone else wrote the manifest; look again
     ├── ServiceError
     │   ├── Unreachable                yes    no answer: the effect is unknown
@@ -105,6 +106,10 @@ class Misconfigured(FlinkSqlError):
 
 class UnsupportedScheme(Misconfigured):
     """State lies on a file system that cannot be read from here; the user must name the snapshot."""
+
+
+class UnknownJob(Misconfigured):
+    """A name that no manifest of the store has."""
 
 
 class Conflict(FlinkSqlError):

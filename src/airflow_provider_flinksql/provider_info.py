@@ -18,7 +18,12 @@ def get_provider_info() -> dict[str, Any]:
             {"integration-name": INTEGRATION, "external-doc-url": "https://flink.apache.org/", "tags": ["apache"]}
         ],
         "hooks": [{"integration-name": INTEGRATION, "python-modules": [f"{PACKAGE}.hooks.flinksql"]}],
-        "operators": [{"integration-name": INTEGRATION, "python-modules": [f"{PACKAGE}.operators.deploy"]}],
+        "operators": [
+            {
+                "integration-name": INTEGRATION,
+                "python-modules": [f"{PACKAGE}.operators.deploy", f"{PACKAGE}.operators.living"],
+            }
+        ],
         "triggers": [{"integration-name": INTEGRATION, "python-modules": [f"{PACKAGE}.triggers.wait"]}],
         "extra-links": [f"{PACKAGE}.links.FlinkJobLink", f"{PACKAGE}.links.FlinkCheckpointsLink"],
         "connection-types": [

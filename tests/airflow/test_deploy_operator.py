@@ -179,8 +179,8 @@ def test_tries_are_one_deployer_and_one_run_and_a_clear_is_another_run():
     policies = [operator._policy(one, Spec("job", ())) for one in (first, retry, cleared, mapped)]
     assert policies[0].owner == policies[1].owner == policies[2].owner == "d/r/t/-1" != policies[3].owner
     assert policies[1].by == "Airflow d.t, run r, try 2"
-    assert deploy._run_key(first) == deploy._run_key(retry)
-    assert len({deploy._run_key(one) for one in (first, cleared, mapped)}) == 3
+    assert deploy.run_key(first) == deploy.run_key(retry)
+    assert len({deploy.run_key(one) for one in (first, cleared, mapped)}) == 3
 
 
 def test_what_is_in_a_job_is_never_rendered(run):

@@ -23,7 +23,7 @@ from airflow_provider_flinksql.local import LocalStatus
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.spec import Spec
-from airflow_provider_flinksql.operators.deploy import FlinkSqlDeployOperator, _run_key
+from airflow_provider_flinksql.operators.deploy import FlinkSqlDeployOperator, run_key
 from airflow_provider_flinksql.stores import Store, open_store
 from airflow_provider_flinksql.targets.connect import Settings
 from airflow_provider_flinksql.targets.connect import connect as connect_to
@@ -317,9 +317,9 @@ def test_a_wrong_word_is_refused_when_the_dag_is_read(wrong):
 
 def test_where_a_clear_attaches_it_is_the_same_run():
     first, cleared = {"ti": instance()}, {"ti": instance(try_number=2, max_tries=3)}
-    assert _run_key(first) != _run_key(cleared)
-    assert _run_key(first, "attach") == _run_key(cleared, "attach")
-    assert _run_key(first, "attach") != _run_key({"ti": instance(map_index=1)}, "attach")
+    assert run_key(first) != run_key(cleared)
+    assert run_key(first, "attach") == run_key(cleared, "attach")
+    assert run_key(first, "attach") != run_key({"ti": instance(map_index=1)}, "attach")
 
 
 @pytest.mark.parametrize("on_clear", ["rerun", "attach"])
@@ -328,14 +328,14 @@ def test_a_cleared_task_ends_the_run_that_it_left_behind_before_another_one_begi
 ):
     job = counting("numbers", "batch")
     operator = FlinkSqlDeployOperator(task_id="t", job={}, on_clear=on_clear)
-    left = deployed(job, _run_key({"ti": instance()}, on_clear))
+    left = deployed(job, run_key({"ti": instance()}, on_clear))
     others = deployed(job, "another/r/t/-1/2", owner="another/r/t/-1")
     cleared: Any = {"ti": instance(try_number=2, max_tries=3)}
     policy = Policy(OWNER, new_lineage(), "Airflow d.t")
     operator._end_earlier_runs(cleared, job.spec, policy, settings, store)
     assert state_of(left.job_id) == ("CANCELED" if on_clear == "rerun" else "RUNNING")
     assert state_of(others.job_id) == "RUNNING"
-    assert store.get(run_spec(job.spec, _run_key(cleared)).name).manifest is None
+    assert store.get(run_spec(job.spec, run_key(cleared)).name).manifest is None
 
 
 def test_the_subject_is_the_attempt_that_was_sent_last():

@@ -72,6 +72,9 @@ def jobs(out: str) -> list[dict[str, Any]]:
         ["history", "a", "b"],
         ["snapshots"],
         ["stop"],
+        ["restart"],
+        ["savepoint"],
+        ["restart", "a", "b"],
         ["stop", "a", "--drain", "--cancel"],
         ["local", "up", "--flink", "newest"],
     ],
@@ -258,6 +261,7 @@ def test_history_shows_every_attempt(cli, tmp_path, store):
                 "reason": None,
                 "restored_from": None,
                 "by": "ann@host",
+                "savepoints": [],
             }
         ],
     }

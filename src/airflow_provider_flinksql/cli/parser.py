@@ -39,6 +39,7 @@ def make_parser() -> Parser:
     _add_plan(commands)
     _add_deploy(commands)
     _add_running(commands)
+    _add_living(commands)
     local_commands.add_parser(commands)
     return parser
 
@@ -85,6 +86,21 @@ def _add_running(commands: Any) -> None:
         const="cancel",
         help="no savepoint: for jobs that cannot take one; a retained checkpoint is restored later, if there is one",
     )
+
+
+def _add_living(commands: Any) -> None:
+    restart = _command(
+        commands, "restart", "living", "stop a job with a savepoint and start it from there, as it is on record"
+    )
+    restart.add_argument("name", metavar="NAME")
+    restart.add_argument(
+        "--from",
+        dest="restore_from",
+        metavar="LOCATION|latest-checkpoint|none",
+        help="from this savepoint or checkpoint; latest-checkpoint: cancel it, and go on from its newest; none: empty",
+    )
+    savepoint = _command(commands, "savepoint", "living", "take a savepoint of a running job, which goes on")
+    savepoint.add_argument("name", metavar="NAME")
 
 
 def _command(commands: Any, name: str, module: str, purpose: str) -> Parser:

@@ -10,10 +10,11 @@ from airflow_provider_flinksql.cli.entry import Entry, done, done_line, refused
 from airflow_provider_flinksql.cli.owner import policy_of
 from airflow_provider_flinksql.cli.place import Site, find_cluster, find_store, opened
 from airflow_provider_flinksql.clients.http import run_sync
+from airflow_provider_flinksql.deploy.onrecord import on_record, stopping, unknown_job
 from airflow_provider_flinksql.deploy.reconcile import Deployed
 from airflow_provider_flinksql.deploy.status import JobStatus, iso, needs_a_look
 from airflow_provider_flinksql.deploy.status import status as status_of
-from airflow_provider_flinksql.errors import FlinkSqlError, Misconfigured
+from airflow_provider_flinksql.errors import FlinkSqlError
 from airflow_provider_flinksql.jobfile import JobFile
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.stores import Store, Stored
@@ -21,10 +22,6 @@ from airflow_provider_flinksql.targets.connect import connect
 from airflow_provider_flinksql.targets.session import SessionTarget
 
 NOT_HEALTHY = 4
-
-
-class UnknownJob(Misconfigured):
-    """A name that no manifest of the store has."""
 
 
 def status(arguments: argparse.Namespace) -> int:
@@ -53,9 +50,7 @@ def history(arguments: argparse.Namespace) -> int:
     """Every attempt of a job."""
     store = find_store(arguments, lambda: find_cluster(arguments))
     try:
-        manifest = store.get(arguments.name).manifest
-        if manifest is None:
-            raise unknown_job(store, arguments.name)
+        manifest = on_record(store, arguments.name)
         ended = store.history(arguments.name)
     except FlinkSqlError as error:
         return no_store(arguments, error, name=arguments.name, attempts=[])
@@ -99,9 +94,8 @@ def _stop(arguments: argparse.Namespace, manifest: Manifest, site: Site) -> Entr
             site.progress.answer(f"{manifest.name}: nothing to do: it does not run")
         return Entry(None, manifest.name, "none", "none", "it does not run")
     flow = site.flow(JobFile(recorded.spec, None, {}))
-    kind = arguments.stop or ("savepoint" if recorded.spec.mode == "streaming" else "cancel")
     try:
-        finished = flow.run(policy_of(manifest, stop=kind))
+        finished = flow.run(policy_of(manifest, stop=stopping(recorded.spec, arguments.stop)))
     except FlinkSqlError as error:
         output.complain(error, manifest.name)
         return refused(None, manifest.name, error, recorded.spec, manifest)
@@ -126,11 +120,6 @@ def _chosen(store: Store, names: list[str]) -> tuple[dict[str, Stored], list[tup
         if not found:
             missing.append((name, unknown_job(store, name)))
     return chosen, missing
-
-
-def unknown_job(store: Store, name: str) -> UnknownJob:
-    """The error for it."""
-    return UnknownJob(f"No job named {name} is on record in {store.name}.")
 
 
 def _looked_at(arguments: argparse.Namespace, chosen: dict[str, Stored]) -> list[JobStatus]:
@@ -167,6 +156,7 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "reason": attempt.reason,
         "restored_from": attempt.pinned.location if attempt.pinned else None,
         "by": attempt.by or attempt.owner,
+        "savepoints": [one.location for one in attempt.savepoints if one.location],
     }
 
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from airflow_provider_flinksql.cli import output
 from airflow_provider_flinksql.cli.place import find_cluster, find_store
-from airflow_provider_flinksql.cli.running import no_store, unknown_job
+from airflow_provider_flinksql.cli.running import no_store
 from airflow_provider_flinksql.clients.http import run_sync
 from airflow_provider_flinksql.clients.statefiles import StateFiles
+from airflow_provider_flinksql.deploy.onrecord import on_record
 from airflow_provider_flinksql.deploy.status import iso
 from airflow_provider_flinksql.errors import FlinkSqlError, Misconfigured, Unreachable, UnsupportedScheme
 from airflow_provider_flinksql.model.candidates import Candidate, explain, recorded
@@ -28,9 +29,7 @@ def snapshots(arguments: argparse.Namespace) -> int:
     """Say what there is, from record, JobManager, archives and folders."""
     store = find_store(arguments, lambda: find_cluster(arguments))
     try:
-        manifest = store.get(arguments.name).manifest
-        if manifest is None:
-            raise unknown_job(store, arguments.name)
+        manifest = on_record(store, arguments.name)
         found, notes = _found(arguments, manifest, store.history(arguments.name))
     except FlinkSqlError as error:
         return no_store(arguments, error, name=arguments.name, snapshots=[], notes=[])

@@ -46,6 +46,7 @@ class Checkpoint:
     time: int
     discarded: bool
     size: int | None = None
+    duration: int | None = None
 
     @property
     def restorable(self) -> bool:
@@ -319,6 +320,7 @@ def _checkpoint(entry: Mapping[str, Any]) -> Checkpoint:
         time=entry["latest_ack_timestamp"],
         discarded=entry["discarded"],
         size=entry.get("state_size"),
+        duration=entry.get("end_to_end_duration"),
     )
 
 

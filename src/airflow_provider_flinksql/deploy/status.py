@@ -57,21 +57,15 @@ def iso(seconds: float | None) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds") if seconds else None
 
 
-def subject(manifest: Manifest) -> Attempt | None:
-    """The attempt whose job is the job now: the one that was submitted last."""
-    pending, current = manifest.pending, manifest.current
-    return pending if pending and (pending.sent or current is None) else current
-
-
 def needs_a_look(manifest: Manifest) -> bool:
     """Whether the record alone does not tell how the job is."""
-    attempt = subject(manifest)
+    attempt = manifest.subject
     return attempt is not None and attempt.sent and attempt.state != "ended"
 
 
 def status(manifest: Manifest, seen: Seen | None, no_answer: str = "") -> JobStatus:
     """How a job is. ``seen`` is a close look at it; without one, ``no_answer`` says why there is none."""
-    attempt = subject(manifest)
+    attempt = manifest.subject
     if attempt is None:
         return JobStatus(manifest.name, LOST, False, "no attempt to start it came up; see its history")
     if attempt.state == "ended":

@@ -94,14 +94,19 @@ def explain(manifest: Manifest, ended: Iterable[Attempt], seen: Seen, gone: Coll
 
 
 def recorded(attempt: Attempt) -> list[Snapshot]:
-    """The states that the record of an attempt names: of its stops, its end, and a foreign one at its start."""
+    """The states that the record of an attempt names: of its stops, on the way, its end, a foreign one at its start."""
     stops = [
         Snapshot(stop.location, "savepoint", f"stop {stop.number}", attempt.number, job_id=attempt.job_id)
         for stop in attempt.stops
         if stop.location
     ]
+    taken = [
+        Snapshot(s.location, "savepoint", f"savepoint {s.number}", attempt.number, s.checkpoint_id, s.time, size=s.size)
+        for s in attempt.savepoints
+        if s.location
+    ]
     foreign = attempt.pinned if attempt.pinned and attempt.pinned.attempt is None else None
-    return stops + [s for s in (attempt.snapshot, foreign) if s]
+    return stops + taken + [s for s in (attempt.snapshot, foreign) if s]
 
 
 def _merged(snapshots: Iterable[Snapshot]) -> list[Snapshot]:

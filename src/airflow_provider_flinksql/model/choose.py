@@ -127,6 +127,11 @@ def _live(
         return _unchanged(spec, current, seen, now)
     if stop == "cancel" and not fresh:
         _require_state(spec, current, seen, now)
+        if now.status == "up" and not candidates(current, seen):
+            raise Blocked(
+                f"Job {spec.name} is to go on from its newest checkpoint, and none of it is kept where it can be "
+                "restored. Nothing was stopped. Take a savepoint instead: flinksql restart, state.stop-with: savepoint."
+            )
         if seen.detail(current.job_id).delete_on_cancellation:
             raise Blocked(
                 f"Job {spec.name} cannot take a savepoint ({now.reason}), and cancelling it would delete its "

@@ -38,6 +38,26 @@ class Stop:
 
 
 @dataclass(frozen=True)
+class Savepoint:
+    """One savepoint of a job that goes on, written before it is asked for; ``folder`` holds no other.
+
+    ``checkpoint_id``, ``size`` (bytes), ``seconds`` and ``time`` are what Flink told of it, ``None`` where it did not.
+    """
+
+    number: int
+    folder: str
+    owner: str
+    asked_at: float
+    state: Literal["requested", "completed", "failed"] = "requested"
+    location: str | None = None
+    checkpoint_id: int | None = None
+    size: int | None = None
+    seconds: float | None = None
+    time: float | None = None
+    cause: str | None = None
+
+
+@dataclass(frozen=True)
 class Refused:
     """A Spec that is not deployed again unless somebody asks: it proved broken, or a person went back behind it.
 
@@ -59,7 +79,7 @@ class Attempt:
     ``incarnation`` is the life of the JobManager that the last submit went to, ``landed`` whether the job was seen
     there. Times are seconds of the store's clock, ``settled_at`` is the JobManager's own (milliseconds): the time of
     the last change of any task when the attempt was confirmed. ``checkpoint_folder`` holds the ``chk-N`` of this job;
-    ``savepoint_folder`` gets one folder for each stop.
+    ``savepoint_folder`` gets one folder for each stop and each of ``savepoints``, which the job outlived.
     ``consent`` is the last one-run consent that was used up to here, ``accepted`` are those that it was begun with;
     ``had_state`` says whether it wrote state of its own. ``explained`` is what the planner said of the Spec.
     ``replaced`` are the Specs sent earlier under the same id; the tag of the job tells which one landed.
@@ -82,6 +102,7 @@ class Attempt:
     checkpoint_folder: str | None = None
     savepoint_folder: str | None = None
     stops: tuple[Stop, ...] = ()
+    savepoints: tuple[Savepoint, ...] = ()
     proofs: int = 0
     had_state: bool = False
     settled_at: int | None = None
@@ -112,6 +133,7 @@ class Attempt:
             "pinned": self.pinned and vars(self.pinned),
             "snapshot": self.snapshot and vars(self.snapshot),
             "stops": [vars(stop) for stop in self.stops],
+            "savepoints": [vars(savepoint) for savepoint in self.savepoints],
             "replaced": [spec.to_json() for spec in self.replaced],
             "accepted": list(self.accepted),
             "explained": self.explained and self.explained.to_json(),
@@ -127,6 +149,7 @@ class Attempt:
                 **snapshots,
                 "spec": Spec.from_json(data["spec"]),
                 "stops": tuple(Stop(**stop) for stop in data["stops"]),
+                "savepoints": tuple(Savepoint(**savepoint) for savepoint in data.get("savepoints", ())),
                 "replaced": tuple(Spec.from_json(spec) for spec in data["replaced"]),
                 "accepted": tuple(data.get("accepted", ())),
                 "explained": Explained.from_json(data["explained"]) if data.get("explained") else None,
@@ -152,8 +175,14 @@ class Manifest:
     closed: tuple[Attempt, ...] = ()
     refused: Refused | None = None
 
-    def id(self, kind: Literal["job", "stop", "proof"], attempt: int, n: int = 0) -> str:
-        """The 32 hex digits of a submit, stop or proof: the same for the same numbers, on every machine."""
+    @property
+    def subject(self) -> Attempt | None:
+        """The attempt whose job is the job now: the one that was submitted last."""
+        pending, current = self.pending, self.current
+        return pending if pending and (pending.sent or current is None) else current
+
+    def id(self, kind: Literal["job", "stop", "proof", "savepoint"], attempt: int, n: int = 0) -> str:
+        """The 32 hex digits of a submit, stop, proof or savepoint: the same for the same numbers, on every machine."""
         return uuid.uuid5(uuid.UUID(self.lineage), f"{kind}/{attempt}/{n}").hex
 
     def attempt_of(self, job_id: str) -> int | None:

@@ -106,6 +106,11 @@ def next_step(spec: Spec, manifest: Manifest | None, seen: Seen, policy: Policy)
 def start(spec: Spec, manifest: Manifest, seen: Seen, policy: Policy, wanted: Start) -> Next:
     """The next step towards a new attempt."""
     current, pending = manifest.current, manifest.pending
+    if not spec.statements:
+        raise Blocked(
+            f"Job {spec.name} was adopted without a job file, so nobody knows the SQL to start it with. Nothing was "
+            "stopped. Deploy its file with --adopt, which says that this is what runs."
+        )
     if seen.prepared != spec.digest:
         return Next(do.Check(), wanted.why)
     if pending is None:

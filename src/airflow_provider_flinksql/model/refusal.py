@@ -27,8 +27,11 @@ def refusal(spec: Spec, manifest: Manifest | None, policy: Policy) -> Refused | 
 def in_force(spec: Spec, manifest: Manifest | None, policy: Policy) -> tuple[Spec, Policy]:
     """What is to run: the Spec as asked for, or in the place of a refused one what ran before it.
 
-    What was consented to was meant for the Spec that is refused.
+    What was consented to was meant for the Spec that is refused. A restart is of what is on record by now, whoever
+    deployed it since the restart was asked for.
     """
+    if policy.restart and manifest and manifest.subject:
+        spec = manifest.subject.spec
     if manifest is None or manifest.current is None or not refusal(spec, manifest, policy):
         return spec, policy
     return manifest.current.spec, replace(policy, restore_from=None, restart=None, accept=frozenset(), rolls_back=False)

@@ -152,15 +152,15 @@ class FlinkSqlDeployOperator(BaseOperator):
             settings = hook.settings()
             job = self._read(settings)
             policy = self._policy(context, job.spec)
-            run_key = _run_key(context, self.on_clear)
-            wish = self._withdrawal(run_spec(job.spec, run_key), policy)
+            key = run_key(context, self.on_clear)
+            wish = self._withdrawal(run_spec(job.spec, key), policy)
             self._killed = killed = WorkerKilled(context["ti"], settings, hook.store_url(), wish)
             with (
                 closing(open_store(killed.store_url)) as store,
                 connect(settings, hook.resolve, killed.halt) as (target, io),
             ):
                 self._end_earlier_runs(context, job.spec, policy, settings, store)
-                flow = Flow(job, target, store, io, settings.jobmanager, run_key, self.log.info)
+                flow = Flow(job, target, store, io, settings.jobmanager, key, self.log.info)
                 flow.planned = self._show_plan
                 flow.limits = self._limits(conf.getfloat("flinksql", "defer_after", fallback=10.0))
                 try:
@@ -190,6 +190,9 @@ class FlinkSqlDeployOperator(BaseOperator):
             operator_properties=self.flink_properties or {},
             folder=folder,
         )
+        return self._show(job)
+
+    def _show(self, job: JobFile) -> JobFile:
         self.sql = _shown(job.spec)
         return job
 
@@ -197,11 +200,11 @@ class FlinkSqlDeployOperator(BaseOperator):
         goal: Goal = self.wait_for or ("finished" if spec.mode == "batch" else "running")
         if goal == "finished" and spec.mode == "streaming":
             raise Misconfigured(f"Job {spec.name} is streaming; wait_for='finished' is for jobs with mode: batch.")
-        ti = context["ti"]
+        owner, by = deployer(context)
         return Policy(
-            owner="/".join(_instance(context)),
+            owner=owner,
             lineage=new_lineage(),
-            by=f"Airflow {ti.dag_id}.{ti.task_id}, run {ti.run_id}, try {ti.try_number}",
+            by=by,
             adopt=self.adopt,
             restore_from=self.restore_from or None,
             accept=frozenset(self.accept),
@@ -222,7 +225,7 @@ class FlinkSqlDeployOperator(BaseOperator):
         ti = context["ti"]
         if spec.mode != "batch" or self.on_clear == "attach" or ti.try_number == 1:
             return
-        keys = [_run_key(context, max_tries=before) for before in range(ti.max_tries)]
+        keys = [run_key(context, max_tries=before) for before in range(ti.max_tries)]
         for name, stored in store.heads([run_spec(spec, key).name for key in keys]).items():
             earlier = Withdrawal(name, policy.owner, policy.by, "cancel")
             if earlier.subject(stored.manifest):
@@ -274,13 +277,19 @@ class FlinkSqlDeployOperator(BaseOperator):
             context["ti"].xcom_push(link.xcom_key, link.address(self))
 
 
+def deployer(context: Context) -> tuple[str, str]:
+    """Who deploys, to the engine and to people."""
+    ti = context["ti"]
+    return "/".join(_instance(context)), f"Airflow {ti.dag_id}.{ti.task_id}, run {ti.run_id}, try {ti.try_number}"
+
+
 def _instance(context: Context) -> tuple[str, str, str, str]:
     """The same for all tries of a task instance: to the engine, they are one deployer."""
     ti = context["ti"]
     return ti.dag_id, str(ti.run_id), ti.task_id, str(ti.map_index)
 
 
-def _run_key(context: Context, on_clear: OnClear = "rerun", max_tries: int | None = None) -> str:
+def run_key(context: Context, on_clear: OnClear = "rerun", max_tries: int | None = None) -> str:
     """Tells batch runs apart. A retry is the same run; a clear is a new one, for it raises ``max_tries``."""
     if on_clear == "attach":
         return "/".join(_instance(context))

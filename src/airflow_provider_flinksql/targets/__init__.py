@@ -7,7 +7,7 @@ from typing import Protocol
 
 from airflow_provider_flinksql.model.after import StopOutcome
 from airflow_provider_flinksql.model.explained import Explained
-from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Stop
+from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Savepoint, Stop
 from airflow_provider_flinksql.model.seen import Seen, Sighting, Traits
 from airflow_provider_flinksql.model.spec import Spec
 
@@ -47,6 +47,9 @@ class Target(Protocol):
 
     async def request_proof(self, attempt: Attempt, trigger_id: str) -> None:
         """Ask for a checkpoint."""
+
+    async def take_savepoint(self, attempt: Attempt, asked: Savepoint, trigger_id: str) -> Savepoint | None:
+        """A savepoint as it came out, ``None`` while it is under way. Asks for it if the request never arrived."""
 
     async def cancel(self, job: Sighting) -> None:
         """Cancel a job; it is not an error if it has ended."""

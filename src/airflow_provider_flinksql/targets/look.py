@@ -274,7 +274,8 @@ def search(files: StateFiles, attempt: Attempt) -> tuple[list[Snapshot], bool]:
         return [], not attempt.had_state
     try:
         completed = files.completed_checkpoints(attempt.checkpoint_folder)
-        saved = [files.find_savepoint(stop.folder) for stop in attempt.stops if stop.folder]
+        folders = [stop.folder for stop in attempt.stops if stop.folder] + [s.folder for s in attempt.savepoints]
+        saved = [files.find_savepoint(folder) for folder in folders]
     except UnsupportedScheme:
         return [], False
     found: list[tuple[Literal["checkpoint", "savepoint"], Kept]] = [("checkpoint", kept) for kept in completed]

@@ -27,7 +27,7 @@ from airflow_provider_flinksql.errors import (
 from airflow_provider_flinksql.model.after import StopOutcome
 from airflow_provider_flinksql.model.explained import Explained
 from airflow_provider_flinksql.model.graph import condensed, insert_only, read, tables
-from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Stop
+from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Savepoint, Stop
 from airflow_provider_flinksql.model.schema import known_of
 from airflow_provider_flinksql.model.seen import ENDED, Seen, Sighting, Traits
 from airflow_provider_flinksql.model.situation import burnt_name
@@ -37,6 +37,7 @@ from airflow_provider_flinksql.model.statement import final_statement, session_s
 from airflow_provider_flinksql.model.submission import CHECKED, check_config, submit_config
 from airflow_provider_flinksql.targets import Resolve
 from airflow_provider_flinksql.targets.look import Look, Survey, await_fresh, survey
+from airflow_provider_flinksql.targets.savepoints import take
 
 FIRST_LOOK_SECONDS = 12.0
 """Whoever named the wrong address, or one that takes connections and never answers, is to hear of it soon."""
@@ -214,6 +215,10 @@ class SessionTarget:
     async def request_proof(self, attempt: Attempt, trigger_id: str) -> None:
         """Ask for a checkpoint now."""
         await self._jobmanager.request_checkpoint(attempt.job_id, trigger_id)
+
+    async def take_savepoint(self, attempt: Attempt, asked: Savepoint, trigger_id: str) -> Savepoint | None:
+        """What became of a savepoint of a job that goes on."""
+        return await take(self._jobmanager, self._files, attempt, asked, trigger_id)
 
     async def cancel(self, job: Sighting) -> None:
         """Cancel a job."""
