@@ -30,10 +30,11 @@ def in_force(spec: Spec, manifest: Manifest | None, policy: Policy) -> tuple[Spe
     What was consented to was meant for the Spec that is refused. A restart is of what is on record by now, whoever
     deployed it since the restart was asked for.
     """
-    if policy.restart and manifest and manifest.subject:
-        spec = manifest.subject.spec
-    if manifest is None or manifest.current is None or not refusal(spec, manifest, policy):
+    if manifest is None or manifest.current is None:
         return spec, policy
+    on_record = manifest.subject.spec if policy.restart and manifest.subject else spec
+    if not refusal(spec, manifest, policy) and not refusal(on_record, manifest, policy):
+        return on_record, policy
     return manifest.current.spec, replace(policy, restore_from=None, restart=None, accept=frozenset(), rolls_back=False)
 
 
