@@ -397,7 +397,7 @@ def whole_jobs() -> list[Row]:
             "sink: files, with a filter where nothing was computed",
             with_table(one(STRAIGHT), "orders", f"(k INT, id BIGINT) WITH ({_JSON})"),
             with_table(one(STRAIGHT + " WHERE k > 0"), "orders", f"(k INT, id BIGINT) WITH ({_JSON})"),
-            "refused",
+            "else",
         ),
         Row(
             "sink: files, with another filter",

@@ -22,6 +22,9 @@ _GRAVEST: tuple[Verdict, ...] = ("fails", "unknown", "changes-meaning", "carries
 STATELESS_SINKS = frozenset({"print", "blackhole"})
 """Connectors that leave nothing unfinished (measured)."""
 
+NOTHING_MORE = "end: Writer"
+"""What Flink puts behind a connector's last operator; it has no state."""
+
 MOVABLE_SOURCES = frozenset({"filesystem", "datagen"})
 """Connectors that, at another place, read what is there (measured). Others may go on at the old place."""
 
@@ -66,7 +69,8 @@ class _Job:
         found: list[str] = []
         while behind:
             number = behind.pop()
-            found.append(self.identities[number])
+            if self.described[number].operator.text != NOTHING_MORE:
+                found.append(self.identities[number])
             own = self.graph.connectors_own
             behind += [one for one, _ in self.described[number].operator.inputs if number in own and one in own]
         return found
@@ -200,9 +204,12 @@ def _sinks(after: _Job, before: _Job, moved: Collection[str]) -> Iterator[Findin
             continue
         path, ours = after.sinks[index] if index < len(after.sinks) else ("nothing", "?")
         change = f"the sink {was} ({theirs}) becomes {path} ({ours})" if path != was else f"the sink {was} stays"
-        if any(identity not in after.by_identity for identity in before.writers(index)):
-            verdict: Verdict = "fails" if theirs == "filesystem" else "unknown"
-            yield Finding(verdict, f"{change}, but not in its place: what it has not finished would not be found")
+        places = [(before.by_identity[one], after.by_identity.get(one)) for one in before.writers(index)]
+        astray = [one for writer, one in places if one is None or one.operator.text != writer.operator.text]
+        if astray:
+            lost: Verdict = "fails" if None in astray else "changes-meaning"
+            why = "what it has not finished would be lost, or Flink would refuse to restore"
+            yield Finding(lost if theirs == "filesystem" else "unknown", f"{change}, but not in its place: {why}")
         elif path == was and ours == theirs and path not in moved:
             continue
         elif ours == theirs == "filesystem":
