@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_flinksql import local
+from airflow_provider_flinksql.cli import owner
 from airflow_provider_flinksql.clients.http import run_sync
 from airflow_provider_flinksql.deploy.savepoint import TakeSavepoint
 from airflow_provider_flinksql.model.policy import Policy
@@ -131,6 +132,30 @@ def test_a_retry_takes_the_savepoint_that_was_asked_for_and_no_second_one(cluste
     assert (first.number, second.number) == (1, 2)
     saved = {Path(one.savepoint.removeprefix("file:")) for one in (first, second)}
     assert {path for one in saved for path in one.parent.parent.glob("*/savepoint-*")} == saved
+
+
+def test_a_rollback_runs_the_earlier_file_from_its_state_and_refuses_the_present_one(cluster, job):
+    started(cluster, job)
+    other = job.write(sql="INSERT INTO o SELECT id + 0, 1 AS w FROM s", state={"on-query-change": "fresh"})
+    second = deployed(cluster, other)
+    back = did(cluster, "rollback", job.name)
+    assert back["restored_from"] == second["savepoint"]
+    assert cluster.live(job.name) == [back["job_id"]]
+    refused = cluster.json("deploy", job.path)
+    assert (refused.code, "went back from it" in refused.job["reason"]) == (3, True)
+    assert cluster.json("rollback", job.name, "--to", "7").code == 3
+    assert deployed(cluster, job.write())["action"] in ("none", "record")
+    assert cluster.live(job.name) == [back["job_id"]]
+
+
+def test_a_deploy_does_what_was_approved_and_nothing_else(cluster, job, monkeypatch):
+    approved = cluster.json("plan", job.path).job["plan_digest"]
+    assert approved in cluster("plan", job.path).out
+    assert deployed(cluster, job, "--expect", approved)["action"] == "start"
+    monkeypatch.setattr(owner, "STARTED", 1)  # another process
+    moved = cluster.json("deploy", job.path, "--expect", approved)
+    assert (moved.code, approved in moved.job["reason"]) == (3, True)
+    assert moved.job["error"]["type"] == "Blocked"
 
 
 class Died(Exception):

@@ -8,9 +8,12 @@ import pytest
 
 from airflow_provider_flinksql.deploy.onrecord import restarting
 from airflow_provider_flinksql.errors import Blocked
+from airflow_provider_flinksql.model.after import after
 from airflow_provider_flinksql.model.candidates import consent_key
-from airflow_provider_flinksql.model.plan import plan
+from airflow_provider_flinksql.model.earlier import earlier
+from airflow_provider_flinksql.model.plan import plan, require_approved
 from airflow_provider_flinksql.model.refusal import in_force
+from airflow_provider_flinksql.model.steps import Claim
 from unit.test_plan import (
     CHECKPOINT,
     HARMLESS,
@@ -27,7 +30,7 @@ from unit.test_plan import (
     steps,
 )
 
-from unit.test_plan import attempt, pending, submitted  # isort: skip
+from unit.test_plan import OTHER_QUERY, attempt, ended, pending, submitted  # isort: skip
 
 CANCEL = SWAP.replace("RequestStop(1,1,savepoint,2)", "RequestStop(1,1,cancel,2)")
 
@@ -59,6 +62,53 @@ def test_a_restart_from_a_checkpoint_is_refused_where_there_is_none():
     never_saved = attempt(had_state=False)
     with pytest.raises(Blocked, match="newest checkpoint"):
         plan(PLAIN, manifest(never_saved), look(listed(never_saved)), replace(ME, **restarting("latest-checkpoint")))
+
+
+HISTORY = [STOPPED, ended("failed", 2, OTHER_QUERY), ended("stopped", 3, HARMLESS, stops=STOPPED.stops)]
+
+
+def test_a_rollback_goes_to_the_last_attempt_of_another_file_that_left_state():
+    assert earlier(manifest(attempt(4)), HISTORY) == (HISTORY[2], STOPPED.stop.location)
+    assert earlier(manifest(attempt(4, HARMLESS)), HISTORY) == (STOPPED, STOPPED.stop.location)
+    assert earlier(manifest(attempt(4, HARMLESS)), HISTORY, 3) == (HISTORY[2], STOPPED.stop.location)
+
+
+@pytest.mark.parametrize("number, said", [(2, "left no state"), (4, "no attempt 4"), (9, "no attempt 9")])
+def test_a_rollback_to_what_is_not_there_is_refused(number, said):
+    with pytest.raises(Blocked, match=said):
+        earlier(manifest(attempt(4)), HISTORY, number)
+    with pytest.raises(Blocked, match="nothing to go back to"):
+        earlier(manifest(UP), [])
+
+
+def test_what_a_rollback_went_back_from_is_refused_until_somebody_asks_again():
+    runs, location = attempt(2, OTHER_QUERY), STOPPED.stop.location
+    policy = replace(ME, restore_from=location, rolls_back=True, again=True)
+    made = plan(PLAIN, manifest(runs), look(listed(runs)), policy)
+    assert (made.action, made.restored_from) == ("upgrade", location)
+    seen = look(listed(runs), prepared=PLAIN.digest)
+    claimed = after(Claim(3, 2, False), PLAIN, manifest(runs), seen, policy)
+    back = replace(claimed, current=attempt(3, PLAIN), pending=None)
+    up = look(listed(back.current))
+    with pytest.raises(Blocked, match="went back from it"):
+        plan(OTHER_QUERY, back, up, ME)
+
+
+def test_an_approved_plan_is_that_of_one_file_and_one_way():
+    made, other = plan(PLAIN, manifest(STOPPED), NOTHING, ME), plan(HARMLESS, manifest(STOPPED), NOTHING, ME)
+    approved = replace(ME, expect=made.digest)
+    require_approved(made, manifest(STOPPED), approved)
+    with pytest.raises(Blocked) as refused:
+        require_approved(other, manifest(STOPPED), approved)
+    assert all(digest in str(refused.value) for digest in (made.digest, other.digest))
+
+
+def test_a_retry_goes_on_with_the_plan_that_it_was_approved_for():
+    mine = attempt(2, owner="me")
+    done = plan(PLAIN, manifest(mine), look(listed(mine)), ME)
+    require_approved(done, manifest(mine), replace(ME, expect="0" * 64))
+    with pytest.raises(Blocked, match="has moved"):
+        require_approved(done, manifest(mine), replace(ME, owner="another", expect="0" * 64))
 
 
 def test_a_restart_is_of_what_is_on_record_by_now():

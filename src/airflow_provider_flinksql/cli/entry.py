@@ -132,7 +132,7 @@ def plan_lines(entry: Entry, made: Plan, manifest: Manifest | None) -> list[str]
         fresh = any(isinstance(step, Claim) and step.fresh for step in made.steps)
         source = "nothing, it starts empty" if fresh else made.restored_from or "the savepoint that its stop will take"
         lines.append(f"  restores {source}")
-    return lines + [f"  {step}" for step in entry.steps]
+    return [*lines, *(f"  {step}" for step in entry.steps), f"  plan {entry.plan_digest}"]
 
 
 def done_line(entry: Entry, made: Plan, result: Result, manifest: Manifest | None) -> str:

@@ -18,7 +18,7 @@ from airflow_provider_flinksql.deploy.reconcile import Deployed
 from airflow_provider_flinksql.errors import Blocked, Busy, Fault, FlinkSqlError, InvalidSpec, Unreachable
 from airflow_provider_flinksql.jobfile import JobFile, job_files, read_job
 from airflow_provider_flinksql.model.manifest import Manifest
-from airflow_provider_flinksql.model.plan import Plan
+from airflow_provider_flinksql.model.plan import Plan, require_approved
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.spec import Spec
 from airflow_provider_flinksql.stores import Stored
@@ -85,6 +85,8 @@ class _Command:
         jobs = [Job(path, self._arguments.run) for path in _paths(self._arguments)]
         if self._arguments.restore_from not in (None, "none") and len(jobs) > 1:
             self._arguments.usage_error("--restore-from LOCATION is the state of one job: name one job file")
+        if self._deploying and self._arguments.expect and len(jobs) > 1:
+            self._arguments.usage_error("--expect is the plan of one job: name one job file")
         try:
             place = find_cluster(self._arguments)
             _read(jobs, self._arguments, place.settings.properties)
@@ -120,6 +122,8 @@ class _Command:
         """Plan from what is seen already; settles what needs nothing else."""
         try:
             job.made = flow.plan(self._policy(job), job.stored, reuse=True, check=False)
+            if self._deploying:
+                require_approved(job.made, job.manifest, self._policy(job))
         except (Busy, Blocked):
             return  # wait for the other one later; judge a changed query by what the planner says
         if job.made.action != "none":
@@ -157,6 +161,7 @@ class _Command:
             restore_from=self._arguments.restore_from,
             accept=frozenset(self._arguments.accept),
             again=self._arguments.again,
+            expect=self._arguments.expect if self._deploying else None,
             wait_for="finished" if job.spec.mode == "batch" else "running",
         )
 

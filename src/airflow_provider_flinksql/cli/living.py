@@ -18,6 +18,7 @@ from airflow_provider_flinksql.deploy.reconcile import Deployed
 from airflow_provider_flinksql.deploy.savepoint import TakeSavepoint
 from airflow_provider_flinksql.errors import Blocked, FlinkSqlError
 from airflow_provider_flinksql.jobfile import JobFile
+from airflow_provider_flinksql.model.earlier import earlier
 from airflow_provider_flinksql.model.manifest import Manifest
 from airflow_provider_flinksql.stores import Store
 
@@ -31,6 +32,18 @@ def restart(arguments: argparse.Namespace) -> int:
     def wish(store: Store, _: Place) -> Wish:
         spec = streaming_spec(on_record(store, arguments.name))
         return JobFile(spec, None, {}), restarting(arguments.restore_from)
+
+    return _deploy(arguments, wish)
+
+
+def rollback(arguments: argparse.Namespace) -> int:
+    """Go back to what ran before, with its state."""
+
+    def wish(store: Store, _: Place) -> Wish:
+        manifest = on_record(store, arguments.name)
+        streaming_spec(manifest)
+        attempt, location = earlier(manifest, store.history(arguments.name), arguments.to)
+        return JobFile(attempt.spec, None, {}), {"restore_from": location, "rolls_back": True, "again": True}
 
     return _deploy(arguments, wish)
 

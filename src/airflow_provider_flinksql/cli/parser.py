@@ -56,6 +56,9 @@ def _add_deploy(commands: Any) -> None:
     deploy = _command(commands, "deploy", "jobs", "make jobs be as their files say; exit 0 done, 3 blocked, 1 error")
     _add_paths(deploy)
     _add_consents(deploy)
+    deploy.add_argument(
+        "--expect", metavar="DIGEST", help="only if the plan is still the one of this digest, as flinksql plan says it"
+    )
 
 
 def _add_running(commands: Any) -> None:
@@ -98,6 +101,13 @@ def _add_living(commands: Any) -> None:
         dest="restore_from",
         metavar="LOCATION|latest-checkpoint|none",
         help="from this savepoint or checkpoint; latest-checkpoint: cancel it, and go on from its newest; none: empty",
+    )
+    rollback = _command(
+        commands, "rollback", "living", "go back to an earlier attempt's file and state; what runs now is refused then"
+    )
+    rollback.add_argument("name", metavar="NAME")
+    rollback.add_argument(
+        "--to", type=int, metavar="N", help="that attempt of its history (default: the last one of another file)"
     )
     savepoint = _command(commands, "savepoint", "living", "take a savepoint of a running job, which goes on")
     savepoint.add_argument("name", metavar="NAME")

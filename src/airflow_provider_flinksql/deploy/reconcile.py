@@ -28,7 +28,7 @@ from airflow_provider_flinksql.model.carry import to_be_judged
 from airflow_provider_flinksql.model.change import Verdict
 from airflow_provider_flinksql.model.explained import Explained
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
-from airflow_provider_flinksql.model.plan import Action, Plan, next_step, plan
+from airflow_provider_flinksql.model.plan import Action, Plan, next_step, plan, require_approved
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.refusal import in_force
 from airflow_provider_flinksql.model.seen import Seen
@@ -349,7 +349,10 @@ class Deploy:
 
     def _begin(self, spec: Spec, manifest: Manifest | None, seen: Seen, policy: Policy) -> Plan:
         made = plan(spec, manifest, replace(seen, prepared=None), policy)
-        return self.earlier.plan if self.earlier else self._announce(spec, seen, made, manifest)
+        if self.earlier:
+            return self.earlier.plan
+        require_approved(made, manifest, policy)
+        return self._announce(spec, seen, made, manifest)
 
     def _announce(self, spec: Spec, seen: Seen, made: Plan, manifest: Manifest | None) -> Plan:
         if any(isinstance(step, do.Claim) for step in made.steps):

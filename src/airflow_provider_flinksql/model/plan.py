@@ -44,11 +44,12 @@ class Plan:
     reason: str
     steps: tuple[do.Step, ...] = ()
     restored_from: str | None = None
+    spec: str = ""
 
     @property
     def digest(self) -> str:
-        """The same for the same action, steps and state: what a person approves."""
-        text = "\n".join([self.action, self.verdict, self.restored_from or "", *map(str, self.steps)])
+        """The same for the same Spec (``spec`` is its digest), action, steps and state: what a person approves."""
+        text = "\n".join([self.spec, self.action, self.verdict, self.restored_from or "", *map(str, self.steps)])
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -75,7 +76,20 @@ def plan(spec: Spec, manifest: Manifest | None, seen: Seen, policy: Policy) -> P
     verdict: Verdict = change_since(asked, reference, seen).verdict if reference and action != "none" else "none"
     pinned = m.current.pinned if m and m.current and any(isinstance(step, do.Submit) for step in steps) else None
     location = pinned.location if pinned and not pinned.location.endswith(TO_BE_TAKEN) else None
-    return Plan(action, verdict, _reason(reasons, action, seen, m), tuple(steps), location)
+    return Plan(action, verdict, _reason(reasons, action, seen, m), tuple(steps), location, asked.digest)
+
+
+def require_approved(made: Plan, manifest: Manifest | None, policy: Policy) -> None:
+    """Refuse a plan that is not the one a person approved; what its owner began with it goes on to its end."""
+    if policy.expect in (None, made.digest):
+        return
+    heads = (manifest.pending, manifest.current) if manifest else ()
+    under_way = made.action in ("none", "resume") and any(a and a.owner == policy.owner for a in heads)
+    if not under_way:
+        raise Blocked(
+            f"The plan has moved since {policy.expect} was approved: it is {made.digest} now ({made.action}: "
+            f"{made.reason}). Nothing was touched. Look at it with flinksql plan, and approve it anew."
+        )
 
 
 def next_step(spec: Spec, manifest: Manifest | None, seen: Seen, policy: Policy) -> Next | None:

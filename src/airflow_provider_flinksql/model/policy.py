@@ -17,6 +17,7 @@ class Policy:
     earlier one, and the present one is refused from then on.
     ``owner`` is the same for all tries of one task instance; ``by`` says to people who it was; ``lineage`` is the
     candidate used if the manifest is yet to be written. ``restore_from`` is a location, or "none" to start empty.
+    ``expect`` is the digest of the plan that a person approved; another one is refused.
     ``stop`` asks for a stop whatever the file says, ``stop_only`` limits it to the attempt with this job id, if it is
     still this owner's. ``dead_owner`` is an owner known to have died: what it left pending
     is nobody's. ``failover_grace`` is in seconds.
@@ -31,6 +32,7 @@ class Policy:
     again: bool = False
     restart: Literal["savepoint", "checkpoint"] | None = None
     rolls_back: bool = False
+    expect: str | None = None
     dead_owner: str | None = None
     wait_for: Literal["running", "finished"] = "running"
     stop: Literal["savepoint", "drain", "cancel"] | None = None

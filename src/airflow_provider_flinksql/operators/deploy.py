@@ -66,6 +66,8 @@ class FlinkSqlDeployOperator(BaseOperator):
     :param accept: ``cluster-gone`` lets go of a job on a cluster that no longer answers; ``changes-meaning`` and
         ``unknown`` restore a changed query all the same, ``allow-non-restored`` also where some state loses its place
     :param again: deploy a file once more that was refused because it proved broken
+    :param expect: the digest of the plan that a person approved (``flinksql plan``); another plan is refused before
+        anything is touched (templated)
     :param timeout: how long the task waits in all, deferred or not; by default as long as it takes, which for a job to
         come up is ``health.timeout`` of its file
     :param on_kill: what becomes of the job that this task began when somebody marks the task failed, or its run ends
@@ -75,7 +77,7 @@ class FlinkSqlDeployOperator(BaseOperator):
         live, or goes on with the run that there is (``attach``)
     """
 
-    template_fields: Sequence[str] = ("parameters", "restore_from", "sql", "plan")
+    template_fields: Sequence[str] = ("parameters", "restore_from", "expect", "sql", "plan")
     template_fields_renderers = {"parameters": "json", "sql": "sql"}  # noqa: RUF012 - Airflow's own type
     operator_extra_links = (FlinkJobLink(), FlinkCheckpointsLink())
     overwrite_rtif_after_execution = True  # sql and plan are known only then
@@ -95,6 +97,7 @@ class FlinkSqlDeployOperator(BaseOperator):
         restore_from: str | None = None,
         accept: Consent | Sequence[Consent] = (),
         again: bool = False,
+        expect: str | None = None,
         timeout: timedelta | None = None,
         on_kill: OnKill | None = None,
         on_clear: OnClear = "rerun",
@@ -116,6 +119,7 @@ class FlinkSqlDeployOperator(BaseOperator):
         self.restore_from = restore_from
         self.accept = [accept] if isinstance(accept, str) else list(accept)
         self.again = again
+        self.expect = expect
         self.timeout = timeout
         self.wish_on_kill = on_kill
         self.on_clear = on_clear
@@ -209,6 +213,7 @@ class FlinkSqlDeployOperator(BaseOperator):
             restore_from=self.restore_from or None,
             accept=frozenset(self.accept),
             again=self.again,
+            expect=self.expect or None,
             wait_for=goal,
         )
 
