@@ -2,50 +2,20 @@
 
 import json
 import os
-import shutil
-import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_provider_flinksql import local
 from airflow_provider_flinksql.cli import owner
 from airflow_provider_flinksql.clients.http import run_sync
 from airflow_provider_flinksql.deploy.savepoint import TakeSavepoint
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.stores import open_store
 from airflow_provider_flinksql.targets.connect import Settings, connect
-from e2e.test_cli_deploy import Cluster, Job, assert_goes_on, deployed, started, stopped, until
-
-
-@pytest.fixture(scope="module")
-def home() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="flinksql-e2e-"))
-    try:
-        local.up("2.3.0", folder=folder / "local", progress=print)
-        yield folder
-    finally:
-        local.down(folder / "local")
-        shutil.rmtree(folder)
-
-
-@pytest.fixture
-def cluster(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> Iterator[Cluster]:
-    monkeypatch.setenv("FLINKSQL_HOME", str(home))
-    monkeypatch.setenv("FLINKSQL_STORE", f"sqlite:///{tmp_path}/manifests.db")
-    ours = Cluster(home, capsys)
-    yield ours
-    for job_id in ours.live():
-        ours.cancel(job_id)
-
-
-@pytest.fixture
-def job(tmp_path: Path) -> Job:
-    return Job(tmp_path, f"job-{tmp_path.name[-12:].strip('_')}")
+from e2e.commandline import Cluster, assert_goes_on, deployed, started, stopped, until
 
 
 def did(cluster: Cluster, *words: str) -> dict[str, Any]:
