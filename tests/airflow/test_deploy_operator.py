@@ -15,8 +15,9 @@ from airflow.triggers.base import TriggerEvent
 from airflow_provider_flinksql.clients.flink import JobManager
 from airflow_provider_flinksql.clients.http import SyncIO, run_sync
 from airflow_provider_flinksql.local import LocalStatus
+from airflow_provider_flinksql.model.candidates import consent_key
 from airflow_provider_flinksql.model.spec import Spec
-from airflow_provider_flinksql.operators import deploy
+from airflow_provider_flinksql.operators import deploy, living
 from airflow_provider_flinksql.stores import open_store
 from airflow_provider_flinksql.triggers.wait import FlinkSqlWaitTrigger
 
@@ -104,6 +105,28 @@ def test_a_streaming_job_is_started_left_and_restarted(run, attempts, tmp_path, 
     assert third.result["job_id"] != first.result["job_id"]
     assert third.result["restored_from"] == third.result["savepoint"]
     assert attempts() == {"flinksql-quickstart": 2}
+
+
+def test_a_job_on_record_is_saved_restarted_taken_back_and_stopped(run, attempts, tmp_path, cancelled_afterwards):
+    run("stream_staying", output=f"file://{tmp_path}/out", interval="1s")
+    ran = run("living", name="flinksql-quickstart")
+    assert set(ran.states.values()) == {"success"}
+    save, restart, back, stop = (ran.xcoms[task]["return_value"] for task in ("save", "restart", "back", "stop"))
+    assert (save["number"], restart["action"], back["action"], stop["action"]) == (1, "restart", "restart", "stop")
+    assert restart["restored_from"] == restart["savepoint"] != save["savepoint"]
+    assert back["restored_from"] == save["savepoint"]
+    assert (stop["job_id"], attempts()) == (back["job_id"], {"flinksql-quickstart": 3})
+    assert ran.rendered["restart"]["name"] == "flinksql-quickstart"
+
+
+def test_a_retry_of_a_restart_makes_no_second_one_and_a_cleared_task_does():
+    def key(**more: Any) -> str | None:
+        known = {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1, "max_tries": 2, "try_number": 1}
+        context: Any = {"ti": SimpleNamespace(**known | more)}
+        operator = living.FlinkSqlRestartOperator(task_id="t", name="job")
+        return consent_key(operator._policy(context, Spec("job", ())))
+
+    assert key() == key(try_number=2) != key(try_number=3, max_tries=4)
 
 
 def test_sql_plan_and_links_are_shown(run, flink, tmp_path, cancelled_afterwards):

@@ -5,6 +5,11 @@ from datetime import timedelta
 from airflow.sdk import DAG
 
 from airflow_provider_flinksql.operators.deploy import FlinkSqlDeployOperator
+from airflow_provider_flinksql.operators.living import (
+    FlinkSqlRestartOperator,
+    FlinkSqlSavepointOperator,
+    FlinkSqlStopOperator,
+)
 
 NUMBERS = """CREATE TEMPORARY TABLE numbers (n BIGINT) WITH ('connector' = 'datagen', 'rows-per-second' = '20',
   'number-of-rows' = '60', 'fields.n.kind' = 'sequence', 'fields.n.start' = '1', 'fields.n.end' = '60')"""
@@ -95,3 +100,12 @@ with DAG("with_a_secret", schedule=None):
 with DAG("misused", schedule=None):
     FlinkSqlDeployOperator(task_id="missing_file", job="jobs/no-such.yaml", retries=2)
     FlinkSqlDeployOperator(task_id="streaming_to_the_end", job="jobs/quickstart.yaml", wait_for="finished", retries=2)
+
+with DAG("living", schedule=None):
+    _name = "{{ dag_run.conf.name }}"
+    _save = FlinkSqlSavepointOperator(task_id="save", name=_name)
+    _restart = FlinkSqlRestartOperator(task_id="restart", name=_name, deferrable=True)
+    _back = FlinkSqlRestartOperator(
+        task_id="back", name=_name, restore_from="{{ ti.xcom_pull(task_ids='save')['savepoint'] }}"
+    )
+    _save >> _restart >> _back >> FlinkSqlStopOperator(task_id="stop", name=_name)
