@@ -25,31 +25,43 @@ OnKill = Literal["none", "cancel", "stop-with-savepoint"]
 ENDED_FOR_GOOD = frozenset({"failed", "skipped", "upstream_failed", "removed"})
 """Not ``success``, by which a person says that the job is fine; nor what a clear or a retry leaves."""
 
+CLEARED = "restarting"
+"""What Airflow calls a running task that somebody cleared. To its next try that may look like any retry."""
+
 HANDLER_SECONDS = 4.0
 """Airflow kills the process 5 seconds after the signal."""
 
 
 def ended_for_good(ti: Any) -> bool:
     """Whether Airflow now says that this task instance has ended, and not well. Asks Airflow, so it blocks."""
+    return state_of(ti) in ENDED_FOR_GOOD
+
+
+def state_of(ti: Any) -> str | None:
+    """What Airflow now says of this task instance. Blocks."""
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
     states = RuntimeTaskInstance.get_task_states(
         dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index
     )
     key = ti.task_id if ti.map_index is None or ti.map_index < 0 else f"{ti.task_id}_{ti.map_index}"
-    state = (states.get(ti.run_id) or {}).get(key)
+    state: str | None = (states.get(ti.run_id) or {}).get(key)
     log.info("Task %s of run %s is %s.", key, ti.run_id, state or "waiting to run")
-    return state in ENDED_FOR_GOOD
+    return state
 
 
 @dataclass
 class WorkerKilled:
-    """What ``on_kill`` of an operator needs, gathered while there is time; ``halt`` ends the deploy under way."""
+    """What ``on_kill`` of an operator needs, gathered while there is time; ``halt`` ends the deploy under way.
+
+    ``withdrawal`` is for a task that ended for good, ``if_cleared`` for one that is to run once more.
+    """
 
     ti: RuntimeTaskInstanceProtocol
     settings: Settings
     store_url: str = field(repr=False)
     withdrawal: Withdrawal | None
+    if_cleared: Withdrawal | None = None
     halt: threading.Event = field(default_factory=threading.Event)
 
     def __call__(self) -> None:
@@ -60,13 +72,15 @@ class WorkerKilled:
 
     def _act(self) -> None:
         try:
-            if not ended_for_good(self.ti):
+            state = state_of(self.ti)
+            asked = self.if_cleared if state == CLEARED else self.withdrawal
+            if state not in ENDED_FOR_GOOD and not (state == CLEARED and asked):
                 return
             self.halt.set()  # or it would go on to start what was just ended
-            if self.withdrawal:
+            if asked:
                 store = open_store(self.store_url)
                 try:
-                    withdraw(self.withdrawal, self.settings, store, patience=3.0, total=HANDLER_SECONDS, say=log.info)
+                    withdraw(asked, self.settings, store, patience=3.0, total=HANDLER_SECONDS, say=log.info)
                 finally:
                     store.close()
         except Exception as error:

@@ -22,6 +22,7 @@ from airflow_provider_flinksql.killed import WorkerKilled
 from airflow_provider_flinksql.local import LocalStatus
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.policy import Policy
+from airflow_provider_flinksql.model.seen import ENDED
 from airflow_provider_flinksql.model.spec import Spec
 from airflow_provider_flinksql.operators.deploy import FlinkSqlDeployOperator, run_key
 from airflow_provider_flinksql.stores import Store, open_store
@@ -100,6 +101,8 @@ def deployed(flink: LocalStatus, settings: Settings, store: Store) -> Iterator[C
     with SyncIO(flink.jobmanager) as io:
         for job in run_sync(JobManager(io).overview()):
             run_sync(JobManager(io).cancel(job.id))
+        while any(job.state not in ENDED for job in run_sync(JobManager(io).overview())):
+            time.sleep(0.1)  # the next test may deploy a job of the same name
 
 
 @pytest.fixture
@@ -272,6 +275,19 @@ def test_a_worker_that_is_killed_ends_its_job_only_if_somebody_ended_its_task(
                 flow.deploy(Policy(OWNER, new_lineage()))
         else:
             assert flow.deploy(Policy(OWNER, new_lineage())).action == "none"
+
+
+@pytest.mark.parametrize("on_clear", ["rerun", "attach"])
+def test_a_task_that_is_cleared_while_it_runs_ends_its_job_if_it_is_to_begin_anew(
+    settings, deployed, state_of, tmp_path, airflow_says, on_clear
+):
+    attempt = deployed(counting("numbers", "batch"), "run")
+    operator = FlinkSqlDeployOperator(task_id="t", job={}, on_clear=on_clear, on_kill="none")
+    asked = operator._if_cleared(attempt.spec, Policy(OWNER, "l", "Airflow d.t"))
+    airflow_says("restarting")
+    WorkerKilled(instance(), settings, f"sqlite:///{tmp_path}/manifests.db", None, asked)()
+    assert state_of(attempt.job_id) == ("CANCELED" if on_clear == "rerun" else "RUNNING")
+    assert operator._if_cleared(Spec("numbers", ()), Policy(OWNER, "l", "Airflow d.t")) is None
 
 
 def test_a_handler_does_not_wait_for_what_is_locked(settings, airflow_says, monkeypatch, tmp_path):

@@ -358,12 +358,13 @@ class Deploy:
         if any(isinstance(step, do.Claim) for step in made.steps):
             for warning in warnings(spec, seen):
                 self._say(f"Warning: {warning}")
-        pending = manifest.pending if manifest else None
-        if pending and made.action == "resume":
-            stop = manifest.current.stop if manifest and manifest.current else None
-            asked = f", its predecessor's stop {stop.state}" if stop and stop.purpose == pending.number else ""
-            who = pending.by or pending.owner
-            self._say(f"Attempt {pending.number} by {who} was {pending.state}{asked}; going on.")
+        begun = (manifest.pending or manifest.current) if manifest else None
+        if begun and made.action == "resume":
+            current = manifest.current if manifest else None
+            stop, whose = current.stop if current else None, "its" if begun is current else "its predecessor's"
+            its = stop and (begun is current or stop.purpose == begun.number)
+            asked = f", {whose} stop {stop.state}" if stop and its else ""
+            self._say(f"Attempt {begun.number} by {begun.by or begun.owner} was {begun.state}{asked}; going on.")
         self.planned(made)
         return made
 

@@ -157,8 +157,9 @@ class FlinkSqlDeployOperator(BaseOperator):
             job = self._read(settings)
             policy = self._policy(context, job.spec)
             key = run_key(context, self.on_clear)
-            wish = self._withdrawal(run_spec(job.spec, key), policy)
-            self._killed = killed = WorkerKilled(context["ti"], settings, hook.store_url(), wish)
+            spec = run_spec(job.spec, key)
+            wish, cleared = self._withdrawal(spec, policy), self._if_cleared(spec, policy)
+            self._killed = killed = WorkerKilled(context["ti"], settings, hook.store_url(), wish, cleared)
             with (
                 closing(open_store(killed.store_url)) as store,
                 connect(settings, hook.resolve, killed.halt) as (target, io),
@@ -224,6 +225,11 @@ class FlinkSqlDeployOperator(BaseOperator):
             return None
         savepoint = wish == "stop-with-savepoint" and spec.mode == "streaming"
         return Withdrawal(spec.name, policy.owner, policy.by, "savepoint" if savepoint else "cancel")
+
+    def _if_cleared(self, spec: Spec, policy: Policy) -> Withdrawal | None:
+        """A batch task that is cleared while it runs here begins anew, and not with what ran till then."""
+        rerun = spec.mode == "batch" and self.on_clear == "rerun"
+        return Withdrawal(spec.name, policy.owner, policy.by, "cancel") if rerun else None
 
     def _end_earlier_runs(self, context: Context, spec: Spec, policy: Policy, settings: Settings, store: Store) -> None:
         """A cleared task may leave a live run behind; two would write to the same place. Each clear raises max_tries"""
