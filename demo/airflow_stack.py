@@ -38,7 +38,14 @@ class Airflow:
     login: tuple[str, str]
     home: Path
     processes: dict[str, subprocess.Popen[bytes]]
+    _environment: dict[str, str] = field(repr=False)
     _http: httpx.Client = field(repr=False)
+
+    def start(self, component: str) -> None:
+        """One more process of this kind; the one before, dead or alive, is kept beside it in ``processes``."""
+        before = self.processes[component]
+        self.processes[f"{component} {before.pid}"] = before
+        self.processes[component] = _start(self.home, self._environment, component, *COMPONENTS[component])
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None, logical_date: str | None = None) -> str:
         """Start a run, as soon as the DAG is known; the run's id."""
@@ -117,7 +124,7 @@ def airflow(
             answer = http.post("/auth/token", json={"username": login[0], "password": login[1]})
             answer.raise_for_status()
             http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-            yield Airflow(url, login, home, processes, http)
+            yield Airflow(url, login, home, processes, environment, http)
     finally:
         _end(processes)
 

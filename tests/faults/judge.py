@@ -169,7 +169,8 @@ class Rows:
 
     def read(self, folder: Path) -> Rows:
         """Adds what was committed since: a committed file does not change any more."""
-        for parent, _, names in os.walk(folder):
+        for parent, folders, names in os.walk(folder):
+            folders[:] = [name for name in folders if name[0] not in "._"]  # what a batch job has not committed yet
             for name in names:
                 path = f"{parent}/{name}"
                 if name[0] not in "._" and path not in self.files:

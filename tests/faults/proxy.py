@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
 import struct
 import threading
@@ -17,6 +18,8 @@ from faults.wire import Cut, Fault, Wire, request_kind, write_kind
 
 WRITES = (b"UPDATE flinksql_manifest", b"INSERT INTO flinksql_manifest")
 SSL_REQUEST, GSS_REQUEST = 80877103, 80877104
+PROOF = re.compile(r"/jobs/\w+/checkpoints/[0-9a-f]{32}$")
+IN_PROGRESS = json.dumps({"status": {"id": "IN_PROGRESS"}}).encode()
 
 
 @contextmanager
@@ -64,7 +67,10 @@ class _Forward(BaseHTTPRequestHandler):
             if fault and fault.moment == "before":
                 self.wire.strike(fault)
                 self.wire.require(self.life)
+            self.wire.requests += 1
             status, answer = self._ask(body)
+            if self.wire.unproved and PROOF.search(self.path):
+                answer = IN_PROGRESS
             fault = self._told(kind, answer) or fault
             if fault and fault.moment == "during":
                 self.wire.strike(fault)

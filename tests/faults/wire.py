@@ -45,6 +45,10 @@ class Wire:
         self._lock = threading.Lock()
         self.jobmanager_hidden = False
         """Whether the JobManager can be reached by everybody but this worker."""
+        self.unproved = False
+        """Whether a checkpoint that was asked for as a proof takes as long as this says."""
+        self.requests = 0
+        """To gateway and JobManager, so far."""
         self.begin()
 
     def begin(self, fault: Fault | None = None) -> None:
