@@ -285,7 +285,7 @@ def joins() -> list[Row]:
     return [
         Row("join: nothing", j, j),
         Row("join: filter on the inserting side", j, one(JOIN + " WHERE o.v > 4")),
-        Row("join: filter on the changing side", j, one(JOIN + " WHERE r.w > 10"), "else"),
+        Row("join: filter on the changing side", j, one(JOIN + " WHERE r.w > 11"), "else"),
         Row("join: INNER -> LEFT", j, one(JOIN.replace("JOIN", "LEFT JOIN")), "dies"),
         Row(
             "join: a column more",
