@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -30,6 +31,9 @@ CLEARED = "restarting"
 
 HANDLER_SECONDS = 4.0
 """Airflow kills the process 5 seconds after the signal."""
+
+ANSWER_SECONDS = 1.0
+"""To be told a task's state takes some hundredths of a second, unless what was interrupted holds Airflow's own lock."""
 
 
 def ended_for_good(ti: Any) -> bool:
@@ -54,7 +58,8 @@ def state_of(ti: Any) -> str | None:
 class WorkerKilled:
     """What ``on_kill`` of an operator needs, gathered while there is time; ``halt`` ends the deploy under way.
 
-    ``withdrawal`` is for a task that ended for good, ``if_cleared`` for one that is to run once more.
+    ``withdrawal`` is for a task that ended for good, ``if_cleared`` for one that is to run once more. Whoever it
+    interrupted calls :meth:`wait` before it ends, or the process might end half-way.
     """
 
     ti: RuntimeTaskInstanceProtocol
@@ -63,16 +68,29 @@ class WorkerKilled:
     withdrawal: Withdrawal | None
     if_cleared: Withdrawal | None = None
     halt: threading.Event = field(default_factory=threading.Event)
+    _told: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread = field(default_factory=threading.Thread)
+    _ends: float = 0.0
 
     def __call__(self) -> None:
-        """Inside a signal handler. In a thread: what was interrupted may hold a lock, and is never waited for long."""
-        thread = threading.Thread(target=self._act, daemon=True)
-        thread.start()
-        thread.join(HANDLER_SECONDS)
+        """Inside a signal handler: where what was interrupted holds a lock that is needed here, it has to go on."""
+        if self._thread.is_alive():
+            return
+        self._told.clear()
+        self._ends = time.monotonic() + HANDLER_SECONDS
+        self._thread = threading.Thread(target=self._act, daemon=True)
+        self._thread.start()
+        if self._told.wait(ANSWER_SECONDS):
+            self.wait()
+
+    def wait(self) -> None:
+        """Until what was begun is over, or Airflow's patience."""
+        if self._thread.is_alive():
+            self._thread.join(max(0.0, self._ends - time.monotonic()))
 
     def _act(self) -> None:
         try:
-            state = state_of(self.ti)
+            state = self._state()
             asked = self.if_cleared if state == CLEARED else self.withdrawal
             if state not in ENDED_FOR_GOOD and not (state == CLEARED and asked):
                 return
@@ -85,3 +103,9 @@ class WorkerKilled:
                     store.close()
         except Exception as error:
             log.warning("What the killed task began was left as it is: %s", error)
+
+    def _state(self) -> str | None:
+        try:
+            return state_of(self.ti)
+        finally:
+            self._told.set()

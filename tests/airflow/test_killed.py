@@ -290,13 +290,44 @@ def test_a_task_that_is_cleared_while_it_runs_ends_its_job_if_it_is_to_begin_ane
     assert operator._if_cleared(Spec("numbers", ()), Policy(OWNER, "l", "Airflow d.t")) is None
 
 
-def test_a_handler_does_not_wait_for_what_is_locked(settings, airflow_says, monkeypatch, tmp_path):
-    lock = threading.Event()
-    monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", staticmethod(lambda **_: lock.wait(30)))
+def test_a_handler_lets_what_it_interrupted_go_on_and_give_back_the_lock_that_it_needs(
+    settings, deployed, state_of, monkeypatch, tmp_path
+):
+    attempt = deployed(counting("numbers", "batch"), "run")
+    lock = threading.Lock()
+
+    def states(**_: Any) -> dict[str, Any]:
+        with lock:
+            return {"r": {"t": "failed"}}
+
+    monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", staticmethod(states))
+    killed = WorkerKilled(instance(), settings, f"sqlite:///{tmp_path}/manifests.db", wish(attempt.spec.name))
     started = time.monotonic()
-    WorkerKilled(instance(), settings, f"sqlite:///{tmp_path}/m.db", None)()
+    with lock:
+        killed()
+        assert state_of(attempt.job_id) == "RUNNING"
+    killed.wait()
     assert time.monotonic() - started < 4.9
-    lock.set()
+    assert killed.halt.is_set()
+    assert state_of(attempt.job_id) == "CANCELED"
+
+
+def test_a_second_signal_waits_for_nothing_while_the_first_is_heeded(settings, monkeypatch, tmp_path):
+    asked: list[dict[str, Any]] = []
+    answer = threading.Event()
+    monkeypatch.setattr(
+        RuntimeTaskInstance, "get_task_states", staticmethod(lambda **what: asked.append(what) or answer.wait(30) or {})
+    )
+    killed = WorkerKilled(instance(), settings, f"sqlite:///{tmp_path}/m.db", None)
+    killed()
+    started = time.monotonic()
+    killed()
+    assert time.monotonic() - started < 0.5
+    answer.set()
+    killed.wait()
+    assert len(asked) == 1
+    killed()
+    assert len(asked) == 2
 
 
 def test_the_operator_hears_of_it_once_there_is_something_to_end(monkeypatch):

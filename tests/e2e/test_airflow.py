@@ -32,7 +32,16 @@ def flink() -> Iterator[LocalStatus]:
 
 
 @pytest.fixture(scope="module")
-def stack(flink: LocalStatus, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+def database() -> Iterator[dict[str, str]]:
+    """As in production: on SQLite, Airflow's own components lock each other out now and then, and it answers 500."""
+    with services.postgresql() as url:
+        yield {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": url}
+
+
+@pytest.fixture(scope="module")
+def stack(
+    flink: LocalStatus, database: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Airflow]:
     home = tmp_path_factory.mktemp("airflow")
     connection = {
         "conn_type": "flink_sql",
@@ -43,6 +52,7 @@ def stack(flink: LocalStatus, tmp_path_factory: pytest.TempPathFactory) -> Itera
         "AIRFLOW_CONN_FLINK_SQL_DEFAULT": json.dumps(connection),
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
         "AIRFLOW__FLINKSQL__DEFER_AFTER": "0",
+        **database,
     }
     dags = shutil.copytree(ROOT / "example_dags", home / "dags")
     shutil.copytree(Path(__file__).parent / "dags", dags, dirs_exist_ok=True)

@@ -131,7 +131,7 @@ class FlinkSqlDeployOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Deploy, waiting here or deferred."""
-        return self._deploy(context)
+        return self._deploy_or_end(context)
 
     def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
         """Go on after a deferral. What the event says of the job is but a hint: the same way is taken again."""
@@ -141,14 +141,22 @@ class FlinkSqlDeployOperator(BaseOperator):
             self.plan = str(kept["plan"])
         except (KeyError, TypeError) as error:
             self.log.warning("The triggerer sent something unknown (%r); deploying as if for the first time.", error)
-            return self._deploy(context)
+            return self._deploy_or_end(context)
         self.log.info("The triggerer saw: %s", news)
-        return self._deploy(context, earlier)
+        return self._deploy_or_end(context, earlier)
 
     def on_kill(self) -> None:
         """Airflow calls it inside a signal handler, and not only when somebody ended the task."""
         if self._killed:
             self._killed()
+
+    def _deploy_or_end(self, context: Context, earlier: Earlier | None = None) -> dict[str, Any]:
+        """A kill while this goes on may have begun to end the job; then it is given the time it has."""
+        try:
+            return self._deploy(context, earlier)
+        finally:
+            if self._killed:
+                self._killed.wait()
 
     def _deploy(self, context: Context, earlier: Earlier | None = None) -> dict[str, Any]:
         with airflow_errors():
