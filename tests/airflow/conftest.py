@@ -34,6 +34,14 @@ def tables_of_airflow() -> None:
         configure_mappers()
 
 
+@pytest.fixture(autouse=True)
+def no_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None that would have to hear of a worker's end."""
+    from airflow_provider_flinksql.triggers import wait
+
+    monkeypatch.setattr(wait, "SETTLING", 0.0)
+
+
 @pytest.fixture(scope="session")
 def flink() -> Iterator[LocalStatus]:
     with services.flink("2.3.0") as running:

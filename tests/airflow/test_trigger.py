@@ -113,6 +113,13 @@ def test_it_ends_at_its_deadline(flink, running_job, news):
     assert 1.5 <= time.time() - started < 5
 
 
+def test_it_leaves_airflow_the_time_to_hear_of_the_worker_that_deferred(flink, running_job, news, monkeypatch):
+    monkeypatch.setattr(wait, "SETTLING", 1.5)
+    started = time.monotonic()
+    assert news(running_job(flink), "running") == "running"
+    assert time.monotonic() - started >= 1.5
+
+
 def test_begun_anew_it_tells_the_same(flink, running_job, connect):
     connect(flink)
     trigger = FlinkSqlWaitTrigger("flink_sql_default", running_job(flink), "running")

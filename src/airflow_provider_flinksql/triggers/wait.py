@@ -29,6 +29,11 @@ OUTAGE = 120.0
 
 FIRST_PAUSE, GROWTH = 0.5, 1.5
 
+SETTLING = 3.0
+"""Seconds before the first look. A task that is queued again while its scheduler has not yet heard of the end of the
+process that deferred it counts as killed there, and is failed or tried again (measured, and in its
+``process_executor_events``)."""
+
 KILL_SECONDS = 25.0
 """For all of ``on_kill``: the triggerer allows 30 (``on_kill_timeout``), and its first question to Airflow takes 4."""
 
@@ -139,8 +144,9 @@ class FlinkSqlWaitTrigger(BaseTrigger):
 
     async def _watch(self, jobmanager: JobManager, io: IO) -> str:
         calm: float | None = None  # since when all tasks are seen to run
-        heard = time.monotonic()
         pause = FIRST_PAUSE
+        await io.sleep(min(SETTLING, self._left()))
+        heard = time.monotonic()
         while True:
             try:
                 job = await jobmanager.job(self.job_id)
@@ -156,11 +162,14 @@ class FlinkSqlWaitTrigger(BaseTrigger):
             except FlinkSqlError as error:
                 if not error.retryable or time.monotonic() - heard > OUTAGE:
                     raise
-            left = float("inf") if self.deadline is None else self.deadline - time.time()
+            left = self._left()
             if left <= 0:
                 return "deadline"
             await io.sleep(min(pause, self.poll_interval, left))
             pause *= GROWTH
+
+    def _left(self) -> float:
+        return float("inf") if self.deadline is None else max(0.0, self.deadline - time.time())
 
     async def _as_awaited(self, jobmanager: JobManager, running: bool, calm_seconds: float) -> bool:
         match self.awaiting:
