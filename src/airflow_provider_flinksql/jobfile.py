@@ -55,7 +55,7 @@ _REFUSED = {
     "adopt": f"{_ONE_RUN} (--adopt)",
     "accept": f"{_ONE_RUN} (--accept)",
 }
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _PARAMETER = re.compile(r"[\w.-]+", re.ASCII)
 _IDENTIFIER = r"(?:`(?:[^`]|``)+`|[\w$]+)"
 _TABLE = re.compile(
@@ -160,7 +160,7 @@ def _defaults(path: Path | None, job: Section, faults: list[Fault]) -> Section:
 def _name(job: Section) -> str:
     """The job's name, empty where it is not fit to be one."""
     name = job.entries.get("name")
-    return name.text if isinstance(name, Scalar) and _NAME.fullmatch(name.text) else ""
+    return name.text if isinstance(name, Scalar) and JOB_NAME.fullmatch(name.text) else ""
 
 
 def _layer(name: str, properties: Mapping[str, str]) -> Node:

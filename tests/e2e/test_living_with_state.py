@@ -52,6 +52,26 @@ def test_a_restart_goes_on_from_what_somebody_names(cluster, job):
     assert cluster.live(job.name) == [third["job_id"]]
 
 
+def test_a_job_of_another_name_is_adopted_by_its_id_then_described_then_changed(cluster, job):
+    stranger = cluster.by_hand("insert-into_somewhere", job.out)
+    assert cluster.json("adopt", job.name, "0" * 32).code == 3
+    adopted = did(cluster, "adopt", job.name, stranger)
+    assert (adopted["action"], adopted["job_id"]) == ("adopt", stranger)
+    assert did(cluster, "adopt", job.name, stranger)["action"] == "none"
+    assert cluster.json("status", job.name).job["state"] == "RUNNING"
+    for words, said in ((["restart", job.name], "nobody knows the SQL"), (["deploy", job.path], "--adopt says")):
+        refused = cluster.json(*words)
+        assert refused.code == 3
+        assert said in refused.job["reason"]
+    assert did(cluster, "adopt", job.name, stranger, "--job", job.path)["action"] == "record"
+    assert deployed(cluster, job)["action"] == "none"
+    changed = deployed(cluster, job.write(options={"execution.checkpointing.interval": "2s"}))
+    assert (changed["action"], cluster.state(stranger)) == ("restart", "FINISHED")
+    assert changed["restored_from"] == changed["savepoint"]
+    assert cluster.live(job.name) == [changed["job_id"]]
+    assert_goes_on(cluster, job)
+
+
 def test_a_savepoint_is_taken_of_a_job_that_goes_on_and_is_a_state_to_restore(cluster, job):
     first = started(cluster, job)
     answer = cluster.json("savepoint", job.name)
@@ -64,6 +84,7 @@ def test_a_savepoint_is_taken_of_a_job_that_goes_on_and_is_a_state_to_restore(cl
     assert cluster.live(job.name) == [first["job_id"]]
     history = json.loads(cluster.json("history", job.name).out)
     assert history["attempts"][0]["savepoints"] == [taken["savepoint"]]
+    assert taken["savepoint"] in cluster("history", job.name).out
     listed = json.loads(cluster.json("snapshots", job.name).out)["snapshots"]
     assert taken["savepoint"] in [one["location"] for one in listed]
     assert did(cluster, "restart", job.name, "--from", taken["savepoint"])["restored_from"] == taken["savepoint"]

@@ -15,8 +15,16 @@ class FakeApplications(FakeSessionCluster):
 
     traits = Traits(submit="once", job_id="theirs", cluster="own")
 
-    async def look(self, name: str, manifest: Manifest | None, *, reuse: bool = False, closely: bool = False) -> Seen:
-        seen = await super().look(name, manifest, reuse=reuse, closely=closely)
+    async def look(
+        self,
+        name: str,
+        manifest: Manifest | None,
+        *,
+        reuse: bool = False,
+        closely: bool = False,
+        job_id: str | None = None,
+    ) -> Seen:
+        seen = await super().look(name, manifest, reuse=reuse, closely=closely, job_id=job_id)
         jobs = {job.id: job for job in self.world.jobmanager.jobs.values()}
         tagged = [replace(line, attempt=jobs[line.job_id].attempt) for line in seen.jobs if line.job_id in jobs]
         return replace(seen, jobs=tuple(tagged))

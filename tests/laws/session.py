@@ -30,13 +30,22 @@ class FakeSessionCluster:
     def __init__(self, world: World) -> None:
         self.world = world
 
-    async def look(self, name: str, manifest: Manifest | None, *, reuse: bool = False, closely: bool = False) -> Seen:
+    async def look(
+        self,
+        name: str,
+        manifest: Manifest | None,
+        *,
+        reuse: bool = False,
+        closely: bool = False,
+        job_id: str | None = None,
+    ) -> Seen:
         jobmanager = self.world.jobmanager
         # Two requests in this order: the list is never older than the incarnation that it is taken for.
         incarnation = self.world.request("list", lambda: str(jobmanager.incarnation))
         self.world.looked_in = jobmanager.incarnation
         listed = self.world.request("list", lambda: [_line(job, manifest, jobmanager) for job in jobmanager.listed()])
         jobs = {line.job_id: line for line in listed if line.name == name or line.attempt is not None}
+        jobs |= {line.job_id: line for line in listed if line.job_id == job_id}
         details: dict[str, Detail] = {}
         snapshots: list[Snapshot] = []
         for attempt in _in_question(manifest):

@@ -76,6 +76,9 @@ def jobs(out: str) -> list[dict[str, Any]]:
         ["restart"],
         ["savepoint"],
         ["rollback", "a", "--to", "first"],
+        ["adopt", "a"],
+        ["adopt", "a", "the-one-that-runs"],
+        ["adopt", "../a", "0" * 32],
         ["deploy", "a.yaml", "b.yaml", "--expect", "0f"],
         ["plan", "a.yaml", "--expect", "0f"],
         ["restart", "a", "b"],
@@ -92,7 +95,7 @@ def test_wrong_usage_exits_64_and_says_so_on_stderr(cli, words):
 def test_help_exits_0_and_names_every_command(cli):
     code, out, _ = cli("--help")
     assert code == 0
-    assert all(command in out for command in ("plan", "deploy", "status", "history", "snapshots", "stop", "local"))
+    assert all(command in out for command in ("plan", "deploy", "status", "adopt", "snapshots", "stop", "local"))
 
 
 def test_of_many_codes_the_worst_counts():

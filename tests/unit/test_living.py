@@ -13,7 +13,9 @@ from airflow_provider_flinksql.model.candidates import consent_key
 from airflow_provider_flinksql.model.earlier import earlier
 from airflow_provider_flinksql.model.plan import plan, require_approved
 from airflow_provider_flinksql.model.refusal import in_force
-from airflow_provider_flinksql.model.steps import Claim
+from airflow_provider_flinksql.model.seen import Sighting
+from airflow_provider_flinksql.model.spec import Spec
+from airflow_provider_flinksql.model.steps import Claim, Record
 from unit.test_plan import (
     CHECKPOINT,
     HARMLESS,
@@ -62,6 +64,54 @@ def test_a_restart_from_a_checkpoint_is_refused_where_there_is_none():
     never_saved = attempt(had_state=False)
     with pytest.raises(Blocked, match="newest checkpoint"):
         plan(PLAIN, manifest(never_saved), look(listed(never_saved)), replace(ME, **restarting("latest-checkpoint")))
+
+
+STRANGER = Sighting("f" * 32, "insert-into_p", "RUNNING", all_running=True)
+BARE = Spec("orders", ())
+TAKE = replace(ME, adopt_id=STRANGER.job_id)
+ADOPTED = replace(
+    manifest(attempt(spec=BARE, job_id=STRANGER.job_id, settled_at=STRANGER.changed_at)), adopted=(STRANGER.job_id,)
+)
+LISTED = look(replace(STRANGER, attempt=1))
+
+
+@pytest.mark.parametrize("spec", [BARE, PLAIN])
+def test_a_job_of_any_name_is_adopted_by_its_id(spec):
+    made = plan(spec, None, look(STRANGER), TAKE)
+    assert (made.action, steps(made)) == ("adopt", f"Adopt({STRANGER.job_id})")
+
+
+@pytest.mark.parametrize(
+    "seen, said",
+    [
+        (look(), "does not run"),
+        (look(replace(STRANGER, state="FAILED")), "does not run"),
+        (look(replace(STRANGER, job_id="e" * 32, name="orders")), "does not run|not ours"),
+        (look(STRANGER, replace(STRANGER, job_id="e" * 32, name="orders")), "Cancel all but one"),
+    ],
+)
+def test_no_other_job_is_adopted_than_the_one_that_was_named(seen, said):
+    with pytest.raises(Blocked, match=said):
+        plan(BARE, None, seen, TAKE)
+
+
+def test_to_adopt_what_was_adopted_changes_nothing():
+    assert plan(BARE, ADOPTED, LISTED, TAKE).action == "none"
+
+
+def test_a_file_is_recorded_as_what_an_adopted_job_runs_only_if_somebody_says_so():
+    with pytest.raises(Blocked, match="--adopt says that this file is what runs"):
+        plan(PLAIN, ADOPTED, LISTED, ME)
+    made = plan(PLAIN, ADOPTED, LISTED, replace(ME, adopt=True))
+    assert (made.action, steps(made)) == ("record", "Record()")
+    recorded = after(Record(), PLAIN, ADOPTED, LISTED, ME)
+    assert plan(PLAIN, recorded, LISTED, ME).action == "none"
+
+
+def test_what_was_adopted_without_a_file_can_be_stopped_but_not_restarted():
+    with pytest.raises(Blocked, match="nobody knows the SQL"):
+        plan(BARE, ADOPTED, LISTED, replace(ME, **restarting(None)))
+    assert plan(BARE, ADOPTED, LISTED, replace(ME, stop="savepoint")).action == "stop"
 
 
 HISTORY = [STOPPED, ended("failed", 2, OTHER_QUERY), ended("stopped", 3, HARMLESS, stops=STOPPED.stops)]

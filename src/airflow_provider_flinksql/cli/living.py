@@ -16,10 +16,11 @@ from airflow_provider_flinksql.clients.http import run_sync
 from airflow_provider_flinksql.deploy.onrecord import on_record, restarting, streaming_spec
 from airflow_provider_flinksql.deploy.reconcile import Deployed
 from airflow_provider_flinksql.deploy.savepoint import TakeSavepoint
-from airflow_provider_flinksql.errors import Blocked, FlinkSqlError
-from airflow_provider_flinksql.jobfile import JobFile
+from airflow_provider_flinksql.errors import Blocked, Fault, FlinkSqlError, InvalidSpec
+from airflow_provider_flinksql.jobfile import JOB_NAME, JobFile, read_job
 from airflow_provider_flinksql.model.earlier import earlier
 from airflow_provider_flinksql.model.manifest import Manifest
+from airflow_provider_flinksql.model.spec import Spec
 from airflow_provider_flinksql.stores import Store
 
 Wish = tuple[JobFile, dict[str, Any]]
@@ -46,6 +47,40 @@ def rollback(arguments: argparse.Namespace) -> int:
         return JobFile(attempt.spec, None, {}), {"restore_from": location, "rolls_back": True, "again": True}
 
     return _deploy(arguments, wish)
+
+
+def adopt(arguments: argparse.Namespace) -> int:
+    """Take over a job that others started, as it runs: with its file, or until a deploy brings that."""
+    if not JOB_NAME.fullmatch(arguments.name):
+        arguments.usage_error(f"{arguments.name!r} cannot be a job's name: at most 100 letters, digits, dots, dashes")
+
+    def wish(store: Store, place: Place) -> Wish:
+        manifest = store.get(arguments.name).manifest
+        asked = {"adopt_id": arguments.job_id, "adopt": arguments.job is not None}
+        if arguments.job:
+            return _file_of(arguments, place), asked
+        current = manifest.current if manifest else None
+        known = current.spec if current and current.job_id == arguments.job_id else Spec(arguments.name, ())
+        return JobFile(known, None, {}), asked
+
+    return _deploy(arguments, wish)
+
+
+def _file_of(arguments: argparse.Namespace, place: Place) -> JobFile:
+    """The job file that says what runs."""
+    job = read_job(
+        arguments.job,
+        parameters=dict(arguments.param),
+        defaults=arguments.defaults,
+        connection_properties=place.settings.properties,
+    )
+    if job.spec.name != arguments.name:
+        raise InvalidSpec(
+            str(arguments.job), [Fault("name", f"{job.spec.name} is not the {arguments.name} that is to be adopted")]
+        )
+    if job.spec.mode == "batch":
+        raise InvalidSpec(str(arguments.job), [Fault("mode", "only a streaming job can be adopted")])
+    return job
 
 
 def savepoint(arguments: argparse.Namespace) -> int:

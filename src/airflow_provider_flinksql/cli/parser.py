@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -109,6 +110,15 @@ def _add_living(commands: Any) -> None:
     rollback.add_argument(
         "--to", type=int, metavar="N", help="that attempt of its history (default: the last one of another file)"
     )
+    adopt = _command(
+        commands, "adopt", "living", "take over a job that others started, as it runs; exit 0 done, 3 blocked, 1 error"
+    )
+    adopt.add_argument("name", metavar="NAME", help="what it is called from now on")
+    adopt.add_argument("job_id", metavar="JOB_ID", type=_job_id, help="which job, whatever Flink calls it")
+    adopt.add_argument(
+        "--job", type=Path, metavar="PATH", help="the file that says what runs there; without it, a later deploy does"
+    )
+    _add_reading(adopt)
     savepoint = _command(commands, "savepoint", "living", "take a savepoint of a running job, which goes on")
     savepoint.add_argument("name", metavar="NAME")
 
@@ -137,13 +147,17 @@ def _command(commands: Any, name: str, module: str, purpose: str) -> Parser:
 
 def _add_paths(parser: Parser) -> None:
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a job file, or a folder of them")
+    _add_reading(parser)
+    parser.add_argument("--run", metavar="KEY", help="which run of a batch job (default: the file's digest)")
+
+
+def _add_reading(parser: Parser) -> None:
     parser.add_argument(
         "--defaults", type=Path, metavar="FILE", help="the defaults file (default: job-template.yaml beside the job)"
     )
     parser.add_argument(
         "--param", type=_pair, action="append", default=[], metavar="K=V", help="fills ${param.K}; may be repeated"
     )
-    parser.add_argument("--run", metavar="KEY", help="which run of a batch job (default: the file's digest)")
 
 
 def _add_consents(parser: Parser) -> None:
@@ -161,6 +175,12 @@ def _add_consents(parser: Parser) -> None:
         "changed query all the same; allow-non-restored: also where some state loses its place",
     )
     group.add_argument("--again", action="store_true", help="try a file once more that was refused for good")
+
+
+def _job_id(text: str) -> str:
+    if re.fullmatch(r"[0-9a-f]{32}", text) is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no job id: those are 32 hex digits")
+    return text
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -61,8 +61,8 @@ def history(arguments: argparse.Namespace) -> int:
         output.document(name=arguments.name, attempts=attempts)
     else:
         columns = ("number", "state", "started", "ended", "job_id", "by", "restored_from", "reason")
-        rows = [[attempt[column] for column in columns] for attempt in attempts]
-        output.table([column.replace("_", " ").upper() for column in columns], rows)
+        rows = [[*(attempt[key] for key in columns), ", ".join(attempt["savepoints"]) or None] for attempt in attempts]
+        output.table([*(key.replace("_", " ").upper() for key in columns), "SAVEPOINTS"], rows)
     return 0
 
 

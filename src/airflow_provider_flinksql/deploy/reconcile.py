@@ -265,7 +265,9 @@ class Deploy:
         named = named_unchecked(stored.manifest, policy)
         wished = named is not None or (current is not None and asked_to_restart(current, policy))
         closely = current is not None and (wished or current.spec.digest != spec.digest)
-        seen = await self.target.look(spec.name, stored.manifest, reuse=reuse, closely=closely)
+        seen = await self.target.look(
+            spec.name, stored.manifest, reuse=reuse, closely=closely, job_id=policy.adopt_id
+        )
         before = to_be_judged(spec, stored.manifest, policy) if judged else None
         if before:
             await self._compare(spec, before)

@@ -29,7 +29,7 @@ def change_since(spec: Spec, wrote: Attempt, seen: Seen) -> Change:
 def to_be_judged(spec: Spec, manifest: Manifest | None, policy: Policy) -> Attempt | None:
     """The attempt whose query a changed one must be compared with before anything is planned."""
     current, pending = (manifest.current, manifest.pending) if manifest else (None, None)
-    if current is None or spec.mode == "batch" or policy.stop or not spec.enabled:
+    if current is None or not current.spec.statements or spec.mode == "batch" or policy.stop or not spec.enabled:
         return None
     if pending and pending.landed and pending.spec.digest == spec.digest:
         return None  # it was judged before it was sent

@@ -59,7 +59,7 @@ def judge(new: Spec, old: Spec, planned: Explained | None = None, before: Explai
             return Change("same", "none", "nothing changed")
         return Change("harmless", "carries", f"{_list(keys)} changed, which does not touch the state")
     parts = [*_changed_parts(new, old), *telling]
-    why_not = _cannot_compare(new, planned, before)
+    why_not = _cannot_compare(new, old, planned, before)
     if why_not or planned is None or before is None:
         return Change("query", "unknown", f"{_list(parts)} changed, {why_not}")
     chaining = (_chains(new), _chains(old))
@@ -72,9 +72,11 @@ def judge(new: Spec, old: Spec, planned: Explained | None = None, before: Explai
     return Change("query", "carries", f"{_list(parts)} changed; all state finds its place and keeps its meaning")
 
 
-def _cannot_compare(new: Spec, planned: Explained | None, before: Explained | None) -> str | None:
+def _cannot_compare(new: Spec, old: Spec, planned: Explained | None, before: Explained | None) -> str | None:
     if new.mode == "batch":
         return "and a batch job has no state"
+    if not old.statements:
+        return "and what runs was adopted without a file: --adopt says that this file is what runs"
     if planned is None or before is None:
         return "which cannot be judged before the planner was asked for the old and the new query"
     if not planned.text or not before.text:

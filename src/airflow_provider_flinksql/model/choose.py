@@ -64,6 +64,8 @@ def _choose(spec: Spec, manifest: Manifest, seen: Seen, policy: Policy) -> Next 
         )
     if now.status == "transient":
         return Next(AwaitGone(current.number), now.reason)
+    if policy.adopt and not current.spec.statements and spec.statements and now.live:
+        return Next(Record(), "you said that this file is what runs")
     change = change_since(spec, current, seen)
     consent = _consented(spec, current, change, policy, seen, now)
     if consent:

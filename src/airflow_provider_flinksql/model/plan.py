@@ -183,20 +183,31 @@ def _spared(attempt: Attempt, policy: Policy) -> bool:
 
 
 def _stranger(spec: Spec, manifest: Manifest | None, seen: Seen, policy: Policy) -> Next | None:
-    strangers = seen.strangers(manifest, spec.name)
+    strangers = seen.strangers(manifest, spec.name, policy.adopt_id)
     if not strangers:
+        _require_live(spec, manifest, seen, policy.adopt_id)
         return None
     ids = " and ".join(job.job_id for job in strangers)
     if len(strangers) > 1:
         raise Blocked(f"Live jobs named {spec.name} that are not ours: {ids}. Cancel all but one, then adopt it.")
     if _runs(manifest, seen, policy):
         raise Blocked(f"A second job named {spec.name} runs that is not ours: {ids}. Cancel it, then deploy again.")
-    if policy.adopt:
-        return _unsettled(manifest, seen, policy) or Next(do.Adopt(strangers[0].job_id), f"you asked to adopt {ids}")
+    if policy.adopt_id in (None, ids) and (policy.adopt or policy.adopt_id):
+        return _unsettled(manifest, seen, policy) or Next(do.Adopt(ids), f"you asked to adopt {ids}")
     raise Blocked(
         f"A job named {spec.name} runs that is not ours: {ids}. --adopt takes it over as it is (say so only if the job "
         "file says what runs there); or cancel it."
     )
+
+
+def _require_live(spec: Spec, manifest: Manifest | None, seen: Seen, job_id: str | None) -> None:
+    """What is to be adopted runs, or was adopted before."""
+    current = manifest.current if manifest else None
+    if job_id and not (current and current.job_id == job_id):
+        raise Blocked(
+            f"Job {job_id} does not run on {seen.cluster}, or is an earlier one of {spec.name} itself, so it cannot be "
+            f"adopted as {spec.name}. Nothing was recorded. flinksql status and Flink's own page show what runs."
+        )
 
 
 def _unsettled(manifest: Manifest | None, seen: Seen, policy: Policy) -> Next | None:

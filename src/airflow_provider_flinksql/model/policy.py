@@ -15,6 +15,8 @@ class Policy:
     ``accept`` are the consents given for this run, ``again`` lets a Spec be tried that was refused. ``restart`` asks
     for a restart of what is unchanged: from a savepoint, or from the newest checkpoint. ``rolls_back``: the Spec is an
     earlier one, and the present one is refused from then on.
+    ``adopt`` takes over a live job that others started under this name; ``adopt_id`` the one with this job id, whatever
+    its name.
     ``owner`` is the same for all tries of one task instance; ``by`` says to people who it was; ``lineage`` is the
     candidate used if the manifest is yet to be written. ``restore_from`` is a location, or "none" to start empty.
     ``expect`` is the digest of the plan that a person approved; another one is refused.
@@ -27,6 +29,7 @@ class Policy:
     lineage: str
     by: str = ""
     adopt: bool = False
+    adopt_id: str | None = None
     restore_from: str | None = None
     accept: frozenset[Consent] = frozenset()
     again: bool = False

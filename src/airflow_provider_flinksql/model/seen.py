@@ -125,7 +125,8 @@ class Seen:
         """The closer look at this job; the defaults where none was taken."""
         return dict(self.details).get(job_id, Detail())
 
-    def strangers(self, manifest: Manifest | None, name: str) -> tuple[Sighting, ...]:
-        """Live jobs of our name that are not of this lineage."""
+    def strangers(self, manifest: Manifest | None, name: str, job_id: str | None = None) -> tuple[Sighting, ...]:
+        """Live jobs of our name, or of this id, that are not of this lineage."""
         ours = manifest.attempt_of if manifest else lambda _: None
-        return tuple(j for j in self.jobs if j.live and j.name == name and j.attempt is None and ours(j.job_id) is None)
+        meant = (job for job in self.jobs if job.live and (job.name == name or job.job_id == job_id))
+        return tuple(job for job in meant if job.attempt is None and ours(job.job_id) is None)

@@ -21,10 +21,19 @@ class Target(Protocol):
     name: str
     traits: Traits
 
-    async def look(self, name: str, manifest: Manifest | None, *, reuse: bool = False, closely: bool = False) -> Seen:
+    async def look(
+        self,
+        name: str,
+        manifest: Manifest | None,
+        *,
+        reuse: bool = False,
+        closely: bool = False,
+        job_id: str | None = None,
+    ) -> Seen:
         """One look, as deep as the manifest needs: two requests where the job is up and nothing is under way.
 
         ``reuse`` takes the job list of the last look, for many jobs of one cluster; ``closely`` looks deeper always.
+        ``job_id`` is one job more, whatever its name.
         """
 
     async def exists(self, location: str) -> bool:

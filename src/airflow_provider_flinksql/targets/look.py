@@ -21,6 +21,7 @@ from airflow_provider_flinksql.errors import NotFound, Unreachable, UnsupportedS
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.options import canonical, parse_duration
 from airflow_provider_flinksql.model.seen import Detail, Proof, Seen, Sighting, Traits
+from airflow_provider_flinksql.model.situation import burnt_name
 from airflow_provider_flinksql.model.snapshot import Snapshot
 
 LOOPING = 2
@@ -83,9 +84,11 @@ class Look:
         self._survey = taken
         self._manifest = manifest
 
-    async def at(self, name: str, closely: bool = False) -> Seen:
-        """What there is to see of job ``name``."""
-        listed = [job for job in self._survey.jobs if job.name == name or self._attempt_of(job.id) is not None]
+    async def at(self, name: str, closely: bool = False, job_id: str | None = None) -> Seen:
+        """What there is to see of job ``name``, and of one more, whatever its name."""
+        meant = (job for job in self._survey.jobs if name == job.name or job_id == job.id)
+        ours = (job for job in self._survey.jobs if self._attempt_of(job.id) is not None)
+        listed = {job.id: job for job in (*meant, *ours)}.values()
         sightings = {job.id: await self._sighting(job) for job in listed}
         details: dict[str, Detail] = {}
         snapshots: list[Snapshot] = []
@@ -170,7 +173,7 @@ class Look:
         if archive is None:
             return None
         jobmanager = JobManager(archive)
-        ended = (job for job in await jobmanager.overview() if job.name == attempt.spec.name)  # not what burnt its id
+        ended = (job for job in await jobmanager.overview() if job.name != burnt_name(attempt.spec.name))
         for job in ended:
             sighting = replace(await self._sighting(job), archived=True)
             return sighting, *await self._told(jobmanager, "archive", attempt.number, sighting)

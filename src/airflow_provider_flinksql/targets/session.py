@@ -86,7 +86,15 @@ class SessionTarget:
         self._survey: Survey | None = None
         self._version: str | None = None
 
-    async def look(self, name: str, manifest: Manifest | None, *, reuse: bool = False, closely: bool = False) -> Seen:
+    async def look(
+        self,
+        name: str,
+        manifest: Manifest | None,
+        *,
+        reuse: bool = False,
+        closely: bool = False,
+        job_id: str | None = None,
+    ) -> Seen:
         """One look; ``reuse`` takes the job list of the last one, for many jobs of one cluster."""
         if self._survey is None:
             self._survey = await survey(JobManager(self._io, _deadline(FIRST_LOOK_SECONDS)))
@@ -94,7 +102,7 @@ class SessionTarget:
             self._survey = await survey(self._jobmanager)
         seen = await Look(
             self._jobmanager, self._io, self._files, self.name, self._survey, manifest
-        ).at(name, closely)
+        ).at(name, closely, job_id)
         told = tuple((job, replace(one, cause=self._without_secrets(one.cause, manifest))) for job, one in seen.details)
         return replace(seen, details=told, old_cluster_answers=await self._answers_elsewhere(manifest, seen))
 
