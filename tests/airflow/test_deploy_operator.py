@@ -109,14 +109,16 @@ def test_a_streaming_job_is_started_left_and_restarted(run, attempts, tmp_path, 
 
 def test_a_job_on_record_is_saved_restarted_taken_back_and_stopped(run, attempts, tmp_path, cancelled_afterwards):
     run("stream_staying", output=f"file://{tmp_path}/out", interval="1s")
-    ran = run("living", name="flinksql-quickstart")
-    assert set(ran.states.values()) == {"success"}
-    save, restart, back, stop = (ran.xcoms[task]["return_value"] for task in ("save", "restart", "back", "stop"))
+    upkeep = run("flinksql_upkeep")
+    save, restart = (upkeep.xcoms[task]["return_value"] for task in ("save", "restart"))
+    ran = run("living", name="flinksql-quickstart", savepoint=save["savepoint"])
+    assert {*upkeep.states.values(), *ran.states.values()} == {"success"}
+    back, stop = (ran.xcoms[task]["return_value"] for task in ("back", "stop"))
     assert (save["number"], restart["action"], back["action"], stop["action"]) == (1, "restart", "restart", "stop")
     assert restart["restored_from"] == restart["savepoint"] != save["savepoint"]
     assert back["restored_from"] == save["savepoint"]
     assert (stop["job_id"], attempts()) == (back["job_id"], {"flinksql-quickstart": 3})
-    assert ran.rendered["restart"]["name"] == "flinksql-quickstart"
+    assert upkeep.rendered["restart"]["name"] == "flinksql-quickstart"
 
 
 def test_a_retry_of_a_restart_makes_no_second_one_and_a_cleared_task_does():

@@ -7,7 +7,6 @@ from airflow.sdk import DAG
 from airflow_provider_flinksql.operators.deploy import FlinkSqlDeployOperator
 from airflow_provider_flinksql.operators.living import (
     FlinkSqlRestartOperator,
-    FlinkSqlSavepointOperator,
     FlinkSqlStopOperator,
 )
 
@@ -103,9 +102,5 @@ with DAG("misused", schedule=None):
 
 with DAG("living", schedule=None):
     _name = "{{ dag_run.conf.name }}"
-    _save = FlinkSqlSavepointOperator(task_id="save", name=_name)
-    _restart = FlinkSqlRestartOperator(task_id="restart", name=_name, deferrable=True)
-    _back = FlinkSqlRestartOperator(
-        task_id="back", name=_name, restore_from="{{ ti.xcom_pull(task_ids='save')['savepoint'] }}"
-    )
-    _save >> _restart >> _back >> FlinkSqlStopOperator(task_id="stop", name=_name)
+    _back = FlinkSqlRestartOperator(task_id="back", name=_name, restore_from="{{ dag_run.conf.savepoint }}")
+    _back >> FlinkSqlStopOperator(task_id="stop", name=_name)
