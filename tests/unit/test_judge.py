@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_flinksql.model.carry import change_since
 from airflow_provider_flinksql.model.change import Change, judge
 from airflow_provider_flinksql.model.explained import Explained
 from airflow_provider_flinksql.model.graph import read, split
@@ -15,6 +16,7 @@ from truth.document import documented, measured
 from truth.record import Record
 from truth.rows import Row
 from truth.table import ROWS
+from unit.test_plan import CHECKPOINT, STOPPED, attempt, ended, listed, look
 
 VERSIONS = ("2.3.0", "1.20.3")
 BY_CHANGE = {row.change: row for row in ROWS}
@@ -164,6 +166,19 @@ def test_only_a_canonical_savepoint_is_read_by_another_state_backend() -> None:
     plans = recorded("2.3.0").plans("state backend, canonical savepoint")
     for policy in (StatePolicy(savepoint_format="native"), StatePolicy(stop_with="checkpoint")):
         assert judge(new, replace(old, state=policy), *plans).verdict == "unknown"
+
+
+def test_another_state_backend_does_not_carry_what_died_and_left_a_checkpoint() -> None:
+    new, old = specs(BY_CHANGE["state backend, canonical savepoint"])
+    planned, before = recorded("2.3.0").plans("state backend, canonical savepoint")
+    explained = ((new.digest, planned),)
+    died = replace(ended("failed", 1, old), explained=before)
+    assert change_since(new, died, look(snapshots=(CHECKPOINT,), explained=explained)).verdict == "unknown"
+    stopped = replace(STOPPED, spec=old, explained=before)
+    assert change_since(new, stopped, look(snapshots=(CHECKPOINT,), explained=explained)).verdict == "carries"
+    runs = attempt(1, old, explained=before)
+    seen = look(listed(runs), snapshots=(CHECKPOINT,), explained=explained)
+    assert change_since(new, runs, seen).verdict == "carries"
 
 
 @pytest.mark.parametrize(("parallelism", "verdict"), [("128", "carries"), ("129", "fails")])

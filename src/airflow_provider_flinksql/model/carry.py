@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from airflow_provider_flinksql.errors import Blocked
+from airflow_provider_flinksql.model.candidates import choice
 from airflow_provider_flinksql.model.change import Change, judge
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.policy import Consent, Policy
@@ -23,7 +24,17 @@ WAYS = {
 
 def change_since(spec: Spec, wrote: Attempt, seen: Seen) -> Change:
     """The change from the Spec that wrote the state, judged by what the planner says, if it was asked."""
-    return judge(spec, wrote.spec, seen.planner_on(spec.digest), seen.planner_on(wrote.spec.digest) or wrote.explained)
+    planned, before = seen.planner_on(spec.digest), seen.planner_on(wrote.spec.digest) or wrote.explained
+    return judge(spec, wrote.spec, planned, before, from_checkpoint=_from_checkpoint(wrote, seen))
+
+
+def _from_checkpoint(wrote: Attempt, seen: Seen) -> bool:
+    """Whether the job is over and left no savepoint of its stop behind."""
+    job = seen.job_of(wrote)
+    if wrote.state != "ended" and job and job.live:
+        return False
+    left = choice(wrote, seen)
+    return left is not None and left.kind == "checkpoint"
 
 
 def to_be_judged(spec: Spec, manifest: Manifest | None, policy: Policy) -> Attempt | None:

@@ -46,11 +46,18 @@ class Change:
     reason: str
 
 
-def judge(new: Spec, old: Spec, planned: Explained | None = None, before: Explained | None = None) -> Change:
+def judge(
+    new: Spec,
+    old: Spec,
+    planned: Explained | None = None,
+    before: Explained | None = None,
+    *,
+    from_checkpoint: bool = False,
+) -> Change:
     """Compare a Spec with the one that wrote the state. Names options, never their values: those may be secret.
 
     ``planned`` and ``before`` are what the planner says of the new and of the old Spec, asked of one Flink; without
-    both, a changed query is ``unknown``.
+    both, a changed query is ``unknown``. ``from_checkpoint``: no savepoint is left to restore, and none can be taken.
     """
     keys = sorted(k for k in {*new.properties, *old.properties} if new.properties.get(k) != old.properties.get(k))
     telling = [key for key in keys if effect_on_state(key) != "none"]
@@ -65,7 +72,7 @@ def judge(new: Spec, old: Spec, planned: Explained | None = None, before: Explai
     chaining = (_chains(new), _chains(old))
     moved = _moved(new, old, [path for path, _ in planned.sources])
     findings = [*compare(planned, before, moved=moved, chaining=chaining), *_setup(new, old, planned, before)]
-    findings += [one for key in telling if (one := _option(key, new, old, planned))]
+    findings += [one for key in telling if (one := _option(key, new, old, planned, from_checkpoint))]
     if findings:
         worst = gravest(findings)
         return Change("query", worst.verdict, worst.reason)
@@ -86,7 +93,7 @@ def _cannot_compare(new: Spec, old: Spec, planned: Explained | None, before: Exp
     return None
 
 
-def _option(key: str, new: Spec, old: Spec, planned: Explained) -> Finding | None:
+def _option(key: str, new: Spec, old: Spec, planned: Explained, from_checkpoint: bool) -> Finding | None:
     """What an option does that the planner's graph does not show."""
     effect: Effect = effect_on_state(key)
     match effect:
@@ -99,10 +106,11 @@ def _option(key: str, new: Spec, old: Spec, planned: Explained) -> Finding | Non
         case "ttl":
             why = "with or without a time to live, state has another form in Flink 1, and the job would fail"
             return Finding("fails", f"{key} changes: {why}") if expires(planned) else None
-        case "backend" if _canonical(old) and {spec.properties.get(key, "hashmap") for spec in (new, old)} <= _BACKENDS:
+        case "backend" if from_checkpoint or not _canonical(old):
+            left = "; what is left of the job is a checkpoint" if from_checkpoint else ""
+            return Finding("unknown", f"{key} changes: only a canonical savepoint can be read by another backend{left}")
+        case "backend" if {spec.properties.get(key, "hashmap") for spec in (new, old)} <= _BACKENDS:
             return None
-        case "backend":
-            return Finding("unknown", f"{key} changes: only a canonical savepoint can be read by another backend")
     return Finding("unknown", f"{key} changes, and what it does to state is not known")
 
 
