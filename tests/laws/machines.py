@@ -383,7 +383,7 @@ class Burns(Submits):
 
 
 class Stops(Crashes):
-    """Savepoints fail, and the worker dies around them."""
+    """Savepoints fail, and the worker dies around them; people ask for restarts."""
 
     specs = st.builds(
         spec,
@@ -395,6 +395,11 @@ class Stops(Crashes):
     places = (("stop", 0), ("stop: answer", 0), ("outcome", 0), ("outcome", 1), *(("written", n) for n in range(6)))
     mishaps = ("savepoints fail", "savepoints fail", "die", "lost")
     changes = ("savepoints fail", "savepoints work", "forget", "130 s pass")
+
+    @rule(data=st.data(), kind=st.sampled_from(["savepoint", "checkpoint"]))
+    def restart(self, data: st.DataObject, kind: str) -> None:
+        self.consents += 1
+        self._among_mishaps(data, f"me, restart {self.consents}", restart=kind)
 
 
 class GoingBack(Consents):

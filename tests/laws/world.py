@@ -70,8 +70,8 @@ class Truth:
     def started(self, job: Job, attempt: Attempt, disk: dict[str, Kept]) -> None:
         newest, since = self.newest, self.counted[self.emptied :]
         asked = attempt.consent or ""
-        if self.used.setdefault(asked, attempt.number) != attempt.number:
-            asked = ""  # a person's word counts once, however often its deploy is tried
+        if asked.startswith("restart ") or self.used.setdefault(asked, attempt.number) != attempt.number:
+            asked = ""  # it names no state, or it did once already: a word counts once, however often it is tried
         if attempt.pinned is None:
             changed = newest is not None and newest.query != attempt.spec.statements[0]
             fits = newest is not None and alike(newest.query) and alike(attempt.spec.statements[0])

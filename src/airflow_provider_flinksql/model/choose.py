@@ -53,7 +53,7 @@ def choose(spec: Spec, manifest: Manifest, seen: Seen, policy: Policy) -> Next |
 def _choose(spec: Spec, manifest: Manifest, seen: Seen, policy: Policy) -> Next | Start | None:
     current = manifest.current
     if current is None:
-        _require_there(spec, policy.restore_from, seen)
+        _require_there(spec, policy, seen)
         fresh = policy.restore_from in (None, "none")
         return Start(1, fresh, "it was never deployed" if fresh else f"you asked to restore {policy.restore_from}")
     now = situation(current, seen, policy)
@@ -92,17 +92,24 @@ def _consented(
     stop: StopKind | None = None if now.over else "savepoint" if now.status == "up" else "cancel"
     if stop == "savepoint" and current.checkpoint_folder:
         _require_lasting(spec, current, asked, seen)
-    _require_there(spec, asked, seen)
+    _require_there(spec, policy, seen)
     what = "start empty" if asked == "none" else f"restore {asked}"
     return Start(version, asked == "none", f"you asked to {what}", stop)
 
 
-def _require_there(spec: Spec, asked: str | None, seen: Seen) -> None:
-    if seen.named == "missing":
+def _require_there(spec: Spec, policy: Policy, seen: Seen) -> None:
+    if seen.named != "missing":
+        return
+    if policy.rolls_back:
         raise Blocked(
-            f"Job {spec.name}: --restore-from {asked} names no complete savepoint or checkpoint: Flink's _metadata is "
-            "not there. Nothing was stopped."
+            f"Job {spec.name} cannot go back: the state that is on record for it, {policy.restore_from}, is no longer "
+            f"there. Nothing was stopped. flinksql snapshots {spec.name} shows what is left; another attempt of its "
+            "history is named with --to N, and a file with its state with flinksql deploy --restore-from LOCATION."
         )
+    raise Blocked(
+        f"Job {spec.name}: --restore-from {policy.restore_from} names no complete savepoint or checkpoint: Flink's "
+        "_metadata is not there. Nothing was stopped."
+    )
 
 
 def _require_lasting(spec: Spec, current: Attempt, asked: str, seen: Seen) -> None:
