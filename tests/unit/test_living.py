@@ -170,5 +170,5 @@ def test_a_restart_is_of_what_is_on_record_by_now():
 
 def test_a_rollback_to_a_state_that_is_gone_is_refused_in_its_own_words():
     back = replace(ME, restore_from="file:///gone", rolls_back=True, again=True)
-    with pytest.raises(Blocked, match="cannot go back.*file:///gone.*--to N"):
+    with pytest.raises(Blocked, match=r"cannot go back.*file:///gone.*--to N"):
         plan(HARMLESS, manifest(UP), replace(RUNS, named="missing"), back)
