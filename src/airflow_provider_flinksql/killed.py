@@ -42,16 +42,25 @@ def ended_for_good(ti: Any) -> bool:
 
 
 def state_of(ti: Any) -> str | None:
-    """What Airflow now says of this task instance. Blocks."""
+    """What Airflow now says of this task instance, which the log is told, too. Blocks."""
+    state = ask(ti)
+    log.info("Task %s of run %s is %s.", _key(ti), ti.run_id, state or "waiting to run")
+    return state
+
+
+def ask(ti: Any) -> str | None:
+    """The question itself."""
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
     states = RuntimeTaskInstance.get_task_states(
         dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index
     )
-    key = ti.task_id if ti.map_index is None or ti.map_index < 0 else f"{ti.task_id}_{ti.map_index}"
-    state: str | None = (states.get(ti.run_id) or {}).get(key)
-    log.info("Task %s of run %s is %s.", key, ti.run_id, state or "waiting to run")
+    state: str | None = (states.get(ti.run_id) or {}).get(_key(ti))
     return state
+
+
+def _key(ti: Any) -> str:
+    return str(ti.task_id if ti.map_index is None or ti.map_index < 0 else f"{ti.task_id}_{ti.map_index}")
 
 
 @dataclass

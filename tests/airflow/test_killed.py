@@ -162,6 +162,20 @@ def test_without_a_wish_nothing_is_asked(monkeypatch):
     asyncio.run(waiting("ab" * 16, None).on_kill())
 
 
+@pytest.mark.parametrize("asked", [None, wish("numbers")])
+def test_a_trigger_that_may_have_to_end_its_job_asks_airflow_as_soon_as_it_begins(flink, connect, monkeypatch, asked):
+    connect(flink)
+    heard: list[Any] = []
+    monkeypatch.setattr(wait, "ask", lambda ti: heard.append(ti) or 1 / 0)
+    trigger = waiting("00" * 16, asked)
+
+    async def first_news() -> Any:
+        return await anext(trigger.run())
+
+    assert asyncio.run(first_news()).payload["news"] == "gone"
+    assert heard == ([trigger.task_instance] if asked else [])
+
+
 def test_a_stop_with_savepoint_is_what_the_next_deploy_goes_on_from(
     flink, connect, deployed, state_of, store, airflow_says
 ):

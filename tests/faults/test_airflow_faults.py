@@ -18,7 +18,7 @@ import pytest
 from faults.judge import overlaps
 from faults.lab import Lab
 from faults.table import cell
-from faults.tasks import Task, counting, patient, tasks, until
+from faults.tasks import Task, counting, kill_session, patient, tasks, until
 
 AT_ONCE = 6
 """Tasks; each process of a task takes seconds to start."""
@@ -28,7 +28,7 @@ WAYS = {"running": False, "deferred": True}
 
 JOBS = {
     **{f"streaming_{way}": ("streaming", {"deferrable": deferred}) for way, deferred in WAYS.items()},
-    "batch_deferred": ("batch", {"deferrable": True}),
+    **{f"batch_{way}": ("batch", {"deferrable": deferred}) for way, deferred in WAYS.items()},
     **{f"attach_{way}": ("batch", {"deferrable": deferred, "on_clear": "attach"}) for way, deferred in WAYS.items()},
     "killed_first": ("streaming", {}),
     "killed_upgrade": ("streaming", {"deferrable": True}),
@@ -39,6 +39,9 @@ JOBS = {
     "frozen_for_good": ("batch", {"retries": 0}),
     "triggerer_streaming": ("streaming", {"deferrable": True}),
     "triggerer_batch": ("batch", {"deferrable": True}),
+    "scheduler_deferred": ("streaming", {"deferrable": True}),
+    "scheduler_running": ("streaming", {}),
+    "scheduler_batch": ("batch", {}),
 }
 
 
@@ -79,7 +82,10 @@ def people_and_streaming(task: Task, way: str) -> None:
 
 
 def people_and_batch(task: Task, way: str) -> None:
-    """Cleared it begins anew, marked failed it is cancelled, marked as success it is left alone."""
+    """Cleared it begins anew, marked failed it is cancelled, marked as success it is left alone.
+
+    One that is cleared while its worker has no time to cancel its job may go on with that: see ``test_killed``.
+    """
     counting(task.job, 10, 20000)
     task.begin()
     number = task.waits(deferred=WAYS[way])
@@ -227,7 +233,7 @@ def frozen_for_good(task: Task) -> None:
 
 STORIES: dict[str, Callable[[Task], None]] = {
     **{f"streaming_{way}": lambda task, way=way: people_and_streaming(task, way) for way in WAYS},
-    "batch_deferred": lambda task: people_and_batch(task, "deferred"),
+    **{f"batch_{way}": lambda task, way=way: people_and_batch(task, way) for way in WAYS},
     **{f"attach_{way}": lambda task, way=way: people_and_attached(task, way) for way in WAYS},
     **{
         story.__name__: story
@@ -295,3 +301,28 @@ def test_triggerers_die_and_stall_while_others_take_over(airflow):
         streaming.job.wire.unproved = False
         streaming.ends()
         streaming.job.judge(1)
+
+
+def test_a_scheduler_dies_and_another_one_begins_while_tasks_run_and_are_deferred(airflow):
+    waiting, running, batch = (airflow[f"scheduler_{which}"] for which in ("deferred", "running", "batch"))
+    stack = waiting.stack
+    for task in (waiting, running):
+        patient(task.job)
+    counting(batch.job, 10, 600)
+    for task in (waiting, running, batch):
+        task.begin()
+    for task in (waiting, running, batch):
+        task.waits(deferred=task is waiting)
+    with cell("Airflow", "scheduler", "killed and started"):
+        kill_session(stack.processes["scheduler"].pid)
+        stack.start("scheduler")
+        for task in (running, batch):
+            task.comes_to("running", "success", tries=2)
+        for task in (waiting, running):
+            task.job.wire.unproved = False
+        for task in (waiting, running, batch):
+            task.ends()
+        says_what_was_begun(running)
+        waiting.job.judge(1)
+        running.job.judge(1)
+        is_whole(batch, 600, "FINISHED")

@@ -315,8 +315,8 @@ def by_hand(lab: Lab, name: str) -> str:
     """Somebody starts a job of this name without us."""
     with SyncIO(lab.url("gateway")) as io:
         session = run_sync(Gateway(io).open_session())
-        run_sync(session.execute("CREATE SURROUNDINGS a (x INT) WITH ('connector'='datagen','rows-per-second'='1')"))
-        run_sync(session.execute("CREATE SURROUNDINGS b (x INT) WITH ('connector'='blackhole')"))
+        run_sync(session.execute("CREATE TABLE a (x INT) WITH ('connector'='datagen','rows-per-second'='1')"))
+        run_sync(session.execute("CREATE TABLE b (x INT) WITH ('connector'='blackhole')"))
         config = {"pipeline.name": name, "parallelism.default": "1"}
         job_id = run_sync(session.execute("INSERT INTO b SELECT x FROM a", config)).job_id
         run_sync(session.close())

@@ -361,7 +361,8 @@ class Deploy:
             for warning in warnings(spec, seen):
                 self._say(f"Warning: {warning}")
         begun = (manifest.pending or manifest.current) if manifest else None
-        if begun and made.action == "resume":
+        only_to_confirm = isinstance(made.steps[0], do.Confirm) if made.steps else False
+        if begun and (made.action == "resume" or only_to_confirm):
             current = manifest.current if manifest else None
             stop, whose = current.stop if current else None, "its" if begun is current else "its predecessor's"
             its = stop and (begun is current or stop.purpose == begun.number)
