@@ -56,6 +56,7 @@ class Watch:
         self._read: dict[int, tuple[int, list[Switch]]] = {}
         self._lock = threading.Lock()
         self._over = threading.Event()
+        self._http = httpx.Client(timeout=5, trust_env=False)
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Watch:
@@ -65,6 +66,7 @@ class Watch:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
+        self._http.close()
 
     def _run(self) -> None:
         while not self._over.wait(0.25):
@@ -75,7 +77,7 @@ class Watch:
 
     def poll(self) -> None:
         """One look now."""
-        jobs = httpx.get(f"{self._jobmanager()}/jobs/overview", timeout=5).raise_for_status().json()["jobs"]
+        jobs = self._http.get(f"{self._jobmanager()}/jobs/overview").raise_for_status().json()["jobs"]
         with self._lock:
             told = {}
             for job in jobs:

@@ -40,7 +40,7 @@ with DAG("starving", schedule=None):
             "name": "starving",
             "setup": [NUMBERS, NOWHERE],
             "sql": "INSERT INTO nowhere SELECT n FROM numbers",
-            "health": {"timeout": "3s"},
+            "health": {"timeout": "1m"},
         },
         deferrable=True,
     )
