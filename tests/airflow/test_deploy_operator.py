@@ -178,7 +178,7 @@ def test_the_health_timeout_holds_over_a_deferral(
 
 
 @pytest.mark.parametrize("kind", ["staying", "deferring"])
-def test_a_task_waits_no_longer_than_its_timeout(run, kind):
+def test_a_task_waits_no_longer_than_its_timeout(run, cancelled_afterwards, kind):
     ran = run(f"hasty_{kind}")
     assert ran.states == {"deploy": "failed"}
     assert re.search(r"DeadlineExceeded.*Waited \d s", ran.log)

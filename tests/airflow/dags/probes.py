@@ -49,7 +49,12 @@ for _deferrable in (True, False):
     with DAG(f"hasty_{'deferring' if _deferrable else 'staying'}", schedule=None):
         FlinkSqlDeployOperator(
             task_id="deploy",
-            job=BREAKING | {"name": "hasty", "sql": "INSERT INTO nowhere SELECT n FROM numbers"},
+            job=BREAKING
+            | {
+                "name": "hasty",
+                "setup": [NUMBERS.replace("60", "20000"), NOWHERE],  # takes longer than any machine to look at it
+                "sql": "INSERT INTO nowhere SELECT n FROM numbers",
+            },
             timeout=timedelta(seconds=1),
             deferrable=_deferrable,
         )
