@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 import uuid
@@ -25,12 +26,14 @@ from airflow_provider_flinksql.model.spec import Spec
 from airflow_provider_flinksql.model.statement import final_statement, session_statements
 from airflow_provider_flinksql.model.submission import CHECKED, check_config
 from airflow_provider_flinksql.targets.session import SessionTarget
-from truth.rows import FIRST, SECOND, Job
+from truth.rows import FILE_SINKS, FIRST, SECOND, Job
 
 End = Literal["runs", "refused", "dies"]
 
 PATIENCE = 30.0
 QUIET = 3.0
+LAST_OF_FIRST, LAST_OF_SECOND = 5, 8
+"""The last ids that no query here filters out."""
 PROPERTIES = {
     "restart-strategy.type": "none",
     "execution.checkpointing.interval": "1 h",
@@ -81,6 +84,8 @@ class Lab:
             job_id = self._submit(spec, gateway)
             seen = self._watch(spec, job_id, jobmanager, expected or None)  # what shows nothing is given time instead
             assert seen.end == "runs", f"{job}: {seen}"
+            if job.into_files:
+                self._await_file(folder, LAST_OF_FIRST, job_id, jobmanager)
             trigger = uuid.uuid4().hex
             run_sync(jobmanager.stop(job_id, trigger, None))
             status = _until(
@@ -100,7 +105,9 @@ class Lab:
                 job_id = self._submit(spec, gateway, before.savepoint)
             except OperationFailed as error:
                 return spec, Seen("refused", (), str(error))
-            return spec, self._watch(spec, job_id, jobmanager, expected)
+            if not job.into_files:
+                return spec, self._watch(spec, job_id, jobmanager, expected)
+            return spec, self._watch_files(spec, job_id, jobmanager, before.folder)
 
     def explained(self, spec: Spec) -> Explained:
         """What the planner says."""
@@ -145,7 +152,7 @@ class Lab:
             if running and (settled if expected is None else rows == expected):
                 break
             time.sleep(0.05)
-        if not spec.name.startswith("r"):
+        if not spec.name.startswith("r") or spec.statements[0].startswith(FILE_SINKS):
             return Seen("runs", rows)
         trigger = uuid.uuid4().hex
         run_sync(jobmanager.request_checkpoint(job_id, trigger))
@@ -154,6 +161,29 @@ class Lab:
         )
         run_sync(jobmanager.cancel(job_id))
         return Seen("runs" if status.state == "completed" else "dies", rows, status.cause or "")
+
+    def _watch_files(self, spec: Spec, job_id: str, jobmanager: JobManager, folder: Path) -> Seen:
+        """Until it is quiet; then the job is drained, so that all that it will ever finish is finished."""
+        seen = self._watch(spec, job_id, jobmanager, None)
+        if seen.end != "runs":
+            return seen
+        self._await_file(folder, LAST_OF_SECOND, job_id, jobmanager)
+        run_sync(jobmanager.stop(job_id, uuid.uuid4().hex, None, drain=True))
+        _until(lambda: run_sync(jobmanager.job(job_id))["state"], lambda state: state in ("FINISHED", "FAILED"))
+        parts = [(name, part) for name in ("out", "other") for part in (folder / name).rglob("part-*")]
+        lines = [(name, json.loads(line)) for name, part in parts for line in part.read_text().splitlines()]
+        return Seen("runs", tuple(sorted(f"{name} {list(row.values())}" for name, row in lines)))
+
+    def _await_file(self, folder: Path, row_id: int, job_id: str, jobmanager: JobManager) -> None:
+        """Until a row is in a file, be it finished or not; what is under way is written out by a checkpoint."""
+
+        def written() -> str:
+            run_sync(jobmanager.request_checkpoint(job_id, uuid.uuid4().hex))
+            time.sleep(0.5)
+            return "".join(part.read_text() for name in ("out", "other") for part in (folder / name).rglob("*part-*"))
+
+        _until(written, lambda text: f'"n":{row_id}}}' in text)
+        time.sleep(0.5)  # the row behind it may be filtered out, and comes with it if it is not
 
     def _rows(self, name: str) -> tuple[str, ...]:
         """What a job added in all to what it printed, and took back."""

@@ -73,6 +73,8 @@ TABLES = {
     "other_files": "(a INT, n BIGINT) WITH ('connector' = 'filesystem', 'format' = 'json', 'path' = '{folder}/other')",
 }
 
+FILE_SINKS = ("INSERT INTO files ", "INSERT INTO other_files ")
+
 
 @dataclass(frozen=True)
 class Job:
@@ -81,6 +83,11 @@ class Job:
     statements: tuple[str, ...]
     tables: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def into_files(self) -> bool:
+        """Whether what it writes is seen only once a file is finished."""
+        return any(statement.startswith(FILE_SINKS) for statement in self.statements)
 
     def spec(self, folder: Path, name: str, properties: Mapping[str, str]) -> Spec:
         """As a job file would have it; only tables that are named are made."""

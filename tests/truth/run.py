@@ -37,11 +37,12 @@ class Outcome:
 
 
 def outcomes(version: str, rows: Sequence[Row], record: Record | None) -> list[Outcome]:
-    """Each old job is started and stopped once, and each of its successors restored from there.
+    """Each old job is started and stopped once, and each of its successors restored from there; each has one of its own
+    where both write the same files.
 
     With a record, what it holds is waited for; without, whatever comes until it is quiet.
     """
-    olds: dict[str, Row] = {repr(row.old): row for row in reversed(rows)}
+    olds: dict[str, Row] = {_old(row): row for row in reversed(rows)}
     with tempfile.TemporaryDirectory() as folder, flink(version, **FLINK) as up, ThreadPoolExecutor(AT_ONCE) as pool:
         lab = Lab(up, Path(folder))
 
@@ -52,10 +53,15 @@ def outcomes(version: str, rows: Sequence[Row], record: Record | None) -> list[O
         begun = dict(zip(olds, pool.map(stopped, olds.values()), strict=True))
 
         def outcome(row: Row) -> Outcome:
-            before, old = begun[repr(row.old)]
+            before, old = begun[_old(row)]
             expected = None if record is None or row.loose else record.shows(row.change)
             spec, seen = lab.restored(row.new, before, expected)
             new = lab.explained(spec)
             return Outcome(row, before, seen, (new, old), judge(spec, before.spec, new, old))
 
         return list(pool.map(outcome, rows))
+
+
+def _old(row: Row) -> str:
+    """Rows of the same have one old job together."""
+    return row.change if row.new.into_files else repr(row.old)
