@@ -291,6 +291,19 @@ def test_a_worker_that_is_killed_ends_its_job_only_if_somebody_ended_its_task(
             assert flow.deploy(Policy(OWNER, new_lineage())).action == "none"
 
 
+def test_a_retry_that_finds_all_proven_says_what_was_begun(settings, deployed, store):
+    job = counting("numbers", "streaming")
+    attempt = replace(deployed(job), state="submitted", by="Airflow d.t, run r, try 1")
+    stored = store.get("numbers")
+    store.put(replace(stored.manifest, current=None, pending=attempt), stored.version)
+    said: list[str] = []
+    with connect_to(settings) as (target, io):
+        flow = Flow(job, target, store, io, settings.jobmanager, say=said.append)
+        assert flow.deploy(Policy(OWNER, new_lineage(), "a test")).action == "none"
+    assert said[0] == "Attempt 1 by Airflow d.t, run r, try 1 was submitted; going on."
+    assert store.get("numbers").manifest.current.job_id == attempt.job_id
+
+
 @pytest.mark.parametrize("on_clear", ["rerun", "attach"])
 def test_a_task_that_is_cleared_while_it_runs_ends_its_job_if_it_is_to_begin_anew(
     settings, deployed, state_of, tmp_path, airflow_says, on_clear

@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 
 import httpx
@@ -16,6 +17,7 @@ import pytest
 from airflow_provider_flinksql import local
 from airflow_provider_flinksql.clients.gateway import Gateway
 from airflow_provider_flinksql.clients.http import SyncIO, run_sync
+from faults.killed import COVERING
 from faults.lab import Done, Lab, Lane, lane, until
 from faults.table import SURROUNDINGS, cell
 from faults.wire import MOMENTS, Fault
@@ -117,8 +119,11 @@ def test_the_jobmanager_is_paused(lab, job, step):
         job.judge(2)
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-@pytest.mark.parametrize("step", ["stop", "submit", "proof"])
+STEPS = ("stop", "submit", "proof")
+EACH_ONCE = list(zip(STEPS, MOMENTS, strict=True))
+
+
+@pytest.mark.parametrize(("step", "moment"), EACH_ONCE if COVERING else product(STEPS, MOMENTS))
 def test_the_jobmanager_is_killed_and_started_anew_without_high_availability(lab, job, step, moment):
     runs(job)
     job.change()
