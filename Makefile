@@ -9,7 +9,7 @@ MINUTES ?= 10
 
 help:
 	@echo "make demo    a real Airflow deploys a streaming job on a real Flink, three times, and checks itself"
-	@echo "make test    lint, unit, laws, contract, truth, airflow and e2e tests, against real services"
+	@echo "make test    lint, unit, laws, contract, truth, airflow and e2e tests, against real services; airflow31"
 	@echo "make truth   what becomes of state when a query changes: every row on both versions of Flink"
 	@echo "make airflow31   unit and airflow tests on the oldest Airflow that we run on"
 	@echo "make soak    faults at random for MINUTES=n, and what was lost or doubled"
@@ -43,7 +43,7 @@ airflow31: .venv-3.1/installed
 	$(BIN)/uv pip install --python .venv-3.1/bin/python --constraint constraints-3.1.txt --editable '.[local,dev]'
 	@touch $@
 
-test: lint
+test: lint airflow31
 	$(BIN)/python -m pytest tests/unit tests/laws tests/contract tests/truth tests/airflow tests/e2e
 
 truth: venv
