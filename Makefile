@@ -39,7 +39,7 @@ airflow31: .venv-3.1/installed
 	.venv-3.1/bin/python -m pytest tests/unit tests/airflow
 
 .venv-3.1/installed: .venv/installed constraints-3.1.txt
-	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-3.1
+	$(BIN)/uv venv --quiet --allow-existing --seed --python $(BIN)/python .venv-3.1
 	$(BIN)/uv pip install --python .venv-3.1/bin/python --constraint constraints-3.1.txt --editable '.[local,dev]'
 	@touch $@
 
