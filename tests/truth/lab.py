@@ -26,7 +26,8 @@ from airflow_provider_flinksql.model.spec import Spec
 from airflow_provider_flinksql.model.statement import final_statement, session_statements
 from airflow_provider_flinksql.model.submission import CHECKED, check_config
 from airflow_provider_flinksql.targets.session import SessionTarget
-from truth.rows import FILE_SINKS, FIRST, SECOND, Job
+from truth.jars import compile_to
+from truth.rows import FILE_SINKS, FIRST, JAR, SECOND, Job
 
 End = Literal["runs", "refused", "dies"]
 
@@ -73,6 +74,7 @@ class Lab:
         self._urls = (flink.jobmanager, flink.gateway)
         self._printed = Path(flink.folder) / "logs" / "taskmanager.out"
         self._folder = folder
+        compile_to(folder / JAR, flink.flink)
 
     def stopped(self, job: Job, expected: tuple[str, ...] | None = None) -> Stopped:
         """Run a job on the first rows, stop it with a savepoint, then lay out the second rows."""

@@ -68,21 +68,27 @@ TABLES = {
     "ps": f"(a STRING, n BIGINT) WITH ({_PRINT})",
     "w": f"(a INT, n BIGINT, ws TIMESTAMP(3)) WITH ({_PRINT})",
     "w2": f"(a INT, n BIGINT, ws TIMESTAMP(3)) WITH ({_PRINT})",
+    "parity": "(k INT, g INT) WITH ('connector' = 'parity')",
     "bh": "(a INT, n BIGINT) WITH ('connector' = 'blackhole')",
     "files": "(a INT, n BIGINT) WITH ('connector' = 'filesystem', 'format' = 'json', 'path' = '{folder}/out')",
     "other_files": "(a INT, n BIGINT) WITH ('connector' = 'filesystem', 'format' = 'json', 'path' = '{folder}/other')",
 }
 
+JAR = "truth.jar"
 FILE_SINKS = ("INSERT INTO files ", "INSERT INTO other_files ")
 
 
 @dataclass(frozen=True)
 class Job:
-    """One query over :data:`TABLES`, of which ``tables`` are other than there."""
+    """One query over :data:`TABLES`, of which ``tables`` are other than there.
+
+    ``functions`` are named after their classes in :data:`JAR`, which lies beside the job's folder.
+    """
 
     statements: tuple[str, ...]
     tables: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
+    functions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def into_files(self) -> bool:
@@ -98,7 +104,9 @@ class Job:
             for table, text in tables.items()
             if table in said.replace("(", " ").replace(")", " ").replace(",", " ").replace(".", " ").split()
         )
-        return Spec(name, self.statements, tables=made, properties={**properties, **self.options})
+        setup = tuple(f"CREATE TEMPORARY FUNCTION {name} AS 'truth.{of}'" for name, of in self.functions.items())
+        jars = (str(folder.parent / JAR),) if setup or " parity " in said else ()
+        return Spec(name, self.statements, made, setup, jars, properties={**properties, **self.options})
 
 
 def job(*statements: str, tables: Mapping[str, str] | None = None, **options: str) -> Job:

@@ -62,6 +62,10 @@ def one(sql: str, **options: str) -> Job:
     return job(sql, **options)
 
 
+def using(sql: str, function: str) -> Job:
+    return replace(one(sql), functions={"f": function})
+
+
 def with_table(base: Job, name: str, text: str) -> Job:
     return replace(base, tables={**base.tables, name: text})
 
@@ -435,6 +439,30 @@ def whole_jobs() -> list[Row]:
     ]
 
 
+def functions() -> list[Row]:
+    by, total = "p SELECT f(k), COUNT(*) FROM orders GROUP BY f(k)", "p SELECT k, f(v) FROM orders GROUP BY k"
+    behind = "p SELECT k, f(CAST(COUNT(*) AS INT)) FROM orders GROUP BY k"
+    looked = "p SELECT g, COUNT(*) FROM orders o JOIN parity FOR SYSTEM_TIME AS OF o.pt ON o.k = parity.k GROUP BY g"
+    return [
+        Row("function in the key: nothing", using(by, "Same"), using(by, "Same")),
+        Row("function in the key: another class", using(by, "Same"), using(by, "More"), "else"),
+        Row("function behind the count: another class", using(behind, "Same"), using(behind, "More")),
+        Row("function: one that is not used", A, using(COUNT, "Same")),
+        Row("aggregate function: nothing", using(total, "Total"), using(total, "Total")),
+        Row("aggregate function: another class", using(total, "Total"), using(total, "Doubled"), "else"),
+        Row("aggregate function: another accumulator", using(total, "Total"), using(total, "Mean"), "dies"),
+        Row("lookup join: nothing", one(looked), one(looked)),
+        Row("lookup join: filter on what it found", one(looked), one(looked.replace("GROUP", "WHERE g > 0 GROUP"))),
+        Row("lookup join: INNER -> LEFT", one(looked), one(looked.replace("JOIN", "LEFT JOIN"))),
+        Row(
+            "lookup join: another option of its table",
+            one(looked),
+            with_table(one(looked), "parity", TABLES["parity"].replace("'parity')", "'parity', 'first' = '2')")),
+        ),
+        Row("lookup join: another key", one(looked), one(looked.replace("o.k =", "o.k2 =")), "else"),
+    ]
+
+
 GROUPS: dict[str, list[Row]] = {
     "Aggregates": aggregates(),
     "Options": options(),
@@ -442,6 +470,7 @@ GROUPS: dict[str, list[Row]] = {
     "Joins": joins(),
     "OVER, deduplication, Top-N, MATCH_RECOGNIZE": ranks(),
     "The job as a whole": whole_jobs(),
+    "Functions and lookup joins": functions(),
 }
 ROWS = [row for rows in GROUPS.values() for row in rows]
 

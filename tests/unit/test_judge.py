@@ -29,6 +29,10 @@ NOT_JUDGED = {
     "window Top-N: one more",
     "first row -> last row",
     "MATCH_RECOGNIZE: condition",
+    "function in the key: another class",
+    "function behind the count: another class",
+    "aggregate function: another class",
+    "aggregate function: another accumulator",
 }
 
 

@@ -282,6 +282,26 @@ def _join(*known: str) -> Callable[[_Asked], Described]:
     return tell
 
 
+def _lookup(asked: _Asked) -> Described:
+    """Keeps nothing, unless it waits for answers or remembers them: then there are more attributes than these."""
+    path, left, names = table_of(asked.operator) or "", asked.columns, asked.items("select")
+    if not asked.operator.attributes.keys() <= {"table", "joinType", "lookup", "where", "select"}:
+        return _opaque(asked)
+    if isinstance(left, AnyColumns) or names[: len(left)] != list(left):
+        return _made_up(asked)
+    schema, kind = asked.schemas.get(path), asked.attribute("joinType")
+    pairs = (item.partition("=") for item in asked.items("lookup"))
+    key = " AND ".join(f"{name} = {column_of(value, left).meaning}" for name, _, value in pairs)
+    found = {}
+    for name in names[len(left) :]:
+        of = schema.type_of(name) if schema else None
+        of = of if of is None or kind == "InnerJoin" else of.removesuffix(" NOT NULL")
+        found[name] = Column(f"§{digest(path)}.{path.rpartition('.')[2]}.{name} where {key}", of)
+    columns = {**found, **left}
+    through = f"{kind} {path} where {key} and {resolved(asked.attribute('where'), columns)}"
+    return asked.told(columns, filters=asked.filters | {through})
+
+
 def _rank(asked: _Asked) -> Described:
     names = asked.items("select")
     columns = {name: asked.columns[name] if name in asked.columns else asked.made(name) for name in names}
@@ -344,6 +364,7 @@ _TELLERS: dict[str, Callable[[_Asked], Described]] = {
     "IntervalJoin": _join("windowBounds"),
     "WindowJoin": _join("leftWindow", "rightWindow"),
     "TemporalJoin": _join(),
+    "LookupJoin": _lookup,
     **dict.fromkeys(("Rank", "SortLimit", "Limit"), _rank),
     "Deduplicate": _deduplicate,
     "ChangelogNormalize": _keyed_rows("key"),

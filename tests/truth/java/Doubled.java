@@ -1,0 +1,8 @@
+package truth;
+
+public class Doubled extends Total {
+    @Override
+    public void accumulate(Sum kept, Integer number) {
+        kept.sum += 2 * number;
+    }
+}
