@@ -29,10 +29,10 @@ OUTAGE = 120.0
 
 FIRST_PAUSE, GROWTH = 0.5, 1.5
 
-SETTLING = 3.0
-"""Seconds before the first look. A task that is queued again while its scheduler has not yet heard of the end of the
-process that deferred it counts as killed there, and is failed or tried again (measured, and in its
-``process_executor_events``)."""
+SETTLING = 8.0
+"""Seconds before which nothing is told. A task that is queued again while its scheduler has not yet heard of the end of
+the process that deferred it counts as killed there, and is failed or tried again (its ``process_executor_events``); and
+a worker may notice that end only with its next heartbeat, which comes each 5 seconds (both measured)."""
 
 KILL_SECONDS = 25.0
 """For all of ``on_kill``: the triggerer allows 30 (``on_kill_timeout``)."""
@@ -84,9 +84,11 @@ class FlinkSqlWaitTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """One event. May be begun anew at any time, in another triggerer too."""
+        began = time.monotonic()
         if self.withdrawal is not None:
             await self._be_ready_for_on_kill()
         news = await self._news()
+        await asyncio.sleep(max(0.0, began + SETTLING - time.monotonic()))
         payload = {"job_id": self.job_id, "news": news, "earlier": self.earlier}
         self._told = True
         yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
@@ -158,7 +160,6 @@ class FlinkSqlWaitTrigger(BaseTrigger):
     async def _watch(self, jobmanager: JobManager, io: IO) -> str:
         calm: float | None = None  # since when all tasks are seen to run
         pause = FIRST_PAUSE
-        await io.sleep(min(SETTLING, self._left()))
         heard = time.monotonic()
         while True:
             try:
@@ -175,14 +176,11 @@ class FlinkSqlWaitTrigger(BaseTrigger):
             except FlinkSqlError as error:
                 if not error.retryable or time.monotonic() - heard > OUTAGE:
                     raise
-            left = self._left()
+            left = float("inf") if self.deadline is None else self.deadline - time.time()
             if left <= 0:
                 return "deadline"
             await io.sleep(min(pause, self.poll_interval, left))
             pause *= GROWTH
-
-    def _left(self) -> float:
-        return float("inf") if self.deadline is None else max(0.0, self.deadline - time.time())
 
     async def _as_awaited(self, jobmanager: JobManager, running: bool, calm_seconds: float) -> bool:
         match self.awaiting:
