@@ -27,7 +27,8 @@ QUICKSTART, BATCH = "flinksql_quickstart", "flinksql_batch"
 
 @pytest.fixture(scope="module")
 def flink() -> Iterator[LocalStatus]:
-    with services.flink("2.3.0") as running:
+    # Once it is older than this, Flink refuses at once what has more slots than are free; here something is to wait.
+    with services.flink("2.3.0", **{"slot.request.timeout": "1 h"}) as running:
         yield running
 
 
