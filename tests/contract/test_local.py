@@ -1,6 +1,7 @@
 """The embedded Flink, on every version it is promised for."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -17,7 +18,7 @@ import pytest
 import services
 from airflow_provider_flinksql import local
 from airflow_provider_flinksql.errors import Misconfigured, OperationFailed
-from airflow_provider_flinksql.local import processes, record
+from airflow_provider_flinksql.local import distribution, processes, record
 
 COUNT_FOR_EVER = """
     CREATE TABLE numbers (n BIGINT) WITH (
@@ -234,6 +235,24 @@ def test_down_leaves_no_process(running):
         "folder": str(folder),
     }
     local.down(folder)  # twice is once
+
+
+def test_what_a_cluster_has_loaded_is_shared_with_the_next(tmp_path, monkeypatch):
+    home = tmp_path / "flink"
+    home.mkdir()
+    for part in distribution.fetch(local.DEFAULT_FLINK, print).home.iterdir():
+        if part.name != "archives":
+            (home / part.name).symlink_to(part)
+    monkeypatch.setattr(distribution, "cached", lambda _: distribution.Distribution(home))
+
+    def loads_from() -> set[str]:
+        with services.flink() as running:
+            all_tasks_run(running, submit(running, COUNT_FOR_EVER))
+            maps = {part: Path(f"/proc/{pid}/maps").read_text() for part, pid in running.pids.items()}
+        return {archive for text in maps.values() for archive in re.findall(r"\S+/([a-z]+)-[^/]+\.jsa", text)}
+
+    assert loads_from() == {"java"}
+    assert loads_from() == {"java", "jobmanager", "taskmanager", "gateway"}
 
 
 def test_a_process_that_does_not_listen_to_reason_is_killed(running):

@@ -87,7 +87,8 @@ class Pair(Lab):
         else:
             kind = "jobmanager" if part in JOBMANAGERS else part
             self._configure(home, part)
-            command = config.java_command(kind, java, jars.jars(kind), home, "taskmanager")
+            shared = jars.archives(home).options(java, kind)
+            command = config.java_command(kind, java, jars.jars(kind), home, "taskmanager", shared)
         environment = {**os.environ, **jars.environment(), "FLINK_CONF_DIR": str(home / "conf")}
         output = home / "logs" / f"{part}.out"
         self.running[part] = processes.spawn(command, output=output, folder=home, environment=environment)

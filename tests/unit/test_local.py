@@ -19,6 +19,7 @@ from airflow_provider_flinksql import local
 from airflow_provider_flinksql.cli import local as command
 from airflow_provider_flinksql.errors import Misconfigured, Unreachable
 from airflow_provider_flinksql.local import config, distribution, processes, progress, record
+from airflow_provider_flinksql.local.sharing import Archives
 
 PORTS = config.Ports(rest=20001, rpc=20002, gateway=20003)
 FOLDER = Path("/home/ada/my flink")
@@ -60,6 +61,35 @@ class TestConfig:
     def test_only_the_taskmanager_is_told_its_id(self):
         commands = {p: config.java_command(p, Path("java"), [], FOLDER, "local-1") for p in config.PARTS}
         assert [p for p, c in commands.items() if "-Dtaskmanager.resource-id=local-1" in c] == ["taskmanager"]
+
+
+class TestSharing:
+    def test_a_part_has_the_archive_of_an_earlier_life(self, tmp_path):
+        archives = Archives(tmp_path / "cache", tmp_path / "folder", "17")
+        archives.folder.mkdir()
+        (archives.folder / "gateway.jsa").write_text("all that it loaded")
+        assert archives.missing(["gateway"])
+        archives.keep(config.PARTS)
+        kept = tmp_path / "cache" / "gateway-17.jsa"
+        assert [kept] == list((tmp_path / "cache").iterdir())
+        assert kept.read_text() == "all that it loaded"
+        assert archives.options(Path("java"), "gateway") == [f"-XX:SharedArchiveFile={kept}"]
+        assert not archives.missing(["gateway"])
+
+    def test_the_first_life_starts_from_javas_own_classes_and_leaves_an_archive(self, tmp_path):
+        archives = Archives(tmp_path / "cache", tmp_path / "folder", "17")
+        base, wish = archives.options(distribution.java(), "gateway")
+        assert base == f"-XX:SharedArchiveFile={tmp_path}/cache/java-17.jsa"
+        assert wish == f"-XX:ArchiveClassesAtExit={tmp_path}/folder/gateway.jsa"
+        command = [str(distribution.java()), base, "-Xshare:on", "-XX:+UseSerialGC", "-version"]
+        assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+    def test_a_cache_that_cannot_be_written_to_or_a_java_without_archives_is_borne_with(self, tmp_path):
+        (tmp_path / "file").touch()
+        no_folder = Archives(tmp_path / "file" / "cache", tmp_path / "folder", "17")
+        assert no_folder.options(distribution.java(), "gateway") == []
+        no_archives = Archives(tmp_path / "cache", tmp_path / "folder", "17")
+        assert no_archives.options(Path("/bin/false"), "gateway") == []
 
 
 class TestRootCause:

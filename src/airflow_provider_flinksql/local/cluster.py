@@ -89,9 +89,20 @@ def down(folder: Path | None = None) -> None:
         return
     with _locked(folder, _log.info):
         known = record.read(folder)
-        processes.stop(list(known.processes.values()))
+        archives = distribution.cached(known.flink).archives(folder)
+        worth = archives.missing(known.living()) and _has_run_a_job(known)
+        patience = 60 if worth else 10  # to write them takes some seconds
+        if processes.stop(list(known.processes.values()), patience) and worth:
+            archives.keep(PARTS)
         record.write(folder, replace(known, processes={}, properties={}))
         shutil.rmtree(folder / "tmp", ignore_errors=True)
+
+
+def _has_run_a_job(known: Record) -> bool:
+    """Without one it has not loaded what is worth sharing."""
+    from airflow_provider_flinksql.local import ready  # httpx, as in _start
+
+    return ready.has_jobs(known)
 
 
 def _absolute(folder: Path | None) -> Path:
@@ -179,7 +190,8 @@ def _start(
             _write_config(folder, planned)
             environment = {**os.environ, **jars.environment(), "FLINK_CONF_DIR": str(folder / "conf")}
         for part in missing:
-            command = java_command(part, java, jars.jars(part), folder, planned.taskmanager)
+            shared = jars.archives(folder).options(java, part)
+            command = java_command(part, java, jars.jars(part), folder, planned.taskmanager, shared)
             output = log_file(folder, part).with_suffix(".out")
             started = processes.spawn(command, output=output, folder=folder, environment=environment)
             running = replace(running, processes={**running.processes, part: started})

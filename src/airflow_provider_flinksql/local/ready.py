@@ -32,6 +32,14 @@ def await_up(folder: Path, record: Record, parts: Collection[str], timeout: floa
             time.sleep(0.1)
 
 
+def has_jobs(record: Record) -> bool:
+    """Whether the JobManager lives and knows of a job."""
+    if record.ports is None or "jobmanager" not in record.living():
+        return False
+    with httpx.Client(trust_env=False, timeout=5) as http:
+        return bool(_get(http, f"http://127.0.0.1:{record.ports.rest}/jobs/overview").get("jobs"))
+
+
 def _answers(http: httpx.Client, part: str, record: Record) -> bool:
     if record.ports is None:
         return False
