@@ -6,26 +6,31 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 
 from faults.flows import FLOWS, Flow
-from faults.lab import Lab, Lane, laboratory, lane
+from faults.lab import Lab, Lane, lane
 from faults.table import Cell, Table
 from faults.wire import MOMENTS, Moment, server_of
 
-COVERING = os.environ.get("FAULTS") == "covering"
+COVERING = os.environ.get("FAULTS") != "all"
 """Each step of each flow once, each moment for each server, instead of each step at each moment."""
 
 
 @contextmanager
-def killing(folder: Path) -> Iterator[Callable[[], Table]]:
-    """Kills workers from now on, beside whatever else is tested; what is called waits until all is done."""
+def killing(lab: Lab, folder: Path, after: Collection[Future[None]]) -> Iterator[Callable[[], Table]]:
+    """Kills workers beside whatever else is tested, as soon as ``after`` is over; what is called waits until all is."""
     kept, over = Table(), threading.Event()
-    with laboratory() as lab, ThreadPoolExecutor(len(FLOWS)) as threads:
-        flows = [threads.submit(_fill, kept, lab, folder, flow(), turn, over) for turn, flow in enumerate(FLOWS)]
+    with ThreadPoolExecutor(len(FLOWS)) as threads:
+
+        def fill(turn: int) -> None:
+            wait(after)
+            _fill(kept, lab, folder, FLOWS[turn](), turn, over)
+
+        flows = [threads.submit(fill, turn) for turn in range(len(FLOWS))]
 
         def table() -> Table:
             for flow in flows:
@@ -40,6 +45,8 @@ def killing(folder: Path) -> Iterator[Callable[[], Table]]:
 
 def _fill(table: Table, lab: Lab, folder: Path, flow: Flow, turn: int, over: threading.Event) -> None:
     with lane(lab, flow.name.replace(" ", "-"), folder, flow.mode) as ours:
+        if over.is_set():
+            return
         flow.prepare(ours)
         ours.must(*flow.words(ours))
         steps = list(ours.wire.passed)

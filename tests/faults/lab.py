@@ -159,6 +159,8 @@ class Lane:
     store_url: str
     mode: str = "streaming"
     interval: int = 500
+    """Milliseconds between checkpoints, each of which costs servers as much as a request."""
+    changed: int = 0
     seen: int = 0
     committed: judge.Rows = field(default_factory=judge.Rows)
     restores: set[tuple[str, str]] = field(default_factory=set)
@@ -182,7 +184,8 @@ class Lane:
         batch = self.mode == "batch"
         few = {"speed": 10, "end": 20, "more": "'number-of-rows'='20',"}
         source = NUMBERS.format_map(few if batch else {"speed": 20, "end": 20000, "more": ""})
-        options = {"execution.checkpointing.interval": f"{self.interval} ms", "parallelism.default": "1"}
+        interval = f"{self.interval + self.changed} ms"
+        options = {"execution.checkpointing.interval": interval, "parallelism.default": "1"}
         content = {
             "name": self.name,
             "mode": self.mode,
@@ -195,12 +198,12 @@ class Lane:
 
     def change(self) -> None:
         """A harmless change of the file, which restarts the job from a savepoint."""
-        self.interval = 1100 - self.interval
+        self.changed += 1
         self.write()
 
     def rename(self, name: str) -> None:
         """Goes on with another job."""
-        self.name, self.seen, self.interval = name, 0, 500
+        self.name, self.seen, self.changed = name, 0, 0
         self.committed, self.restores = judge.Rows(), set()
         self.write()
 
@@ -302,7 +305,9 @@ class Lane:
 
 
 @contextmanager
-def lane(lab: Lab, name: str, folder: Path, mode: str = "streaming", store: str | None = None) -> Iterator[Lane]:
+def lane(
+    lab: Lab, name: str, folder: Path, mode: str = "streaming", store: str | None = None, interval: int = 500
+) -> Iterator[Lane]:
     """A job of this name on a wire of its own; its jobs end with it. ``store``: another than the PostgreSQL."""
     wire = Wire()
 
@@ -323,7 +328,7 @@ def lane(lab: Lab, name: str, folder: Path, mode: str = "streaming", store: str 
         }
         folder.mkdir(parents=True, exist_ok=True)
         direct = store or f"postgresql+psycopg://postgres@/postgres?host={lab.database}"
-        ours = Lane(lab, name, folder, folder, wire, environment, direct, mode)
+        ours = Lane(lab, name, folder, folder, wire, environment, direct, mode, interval)
         ours.write()
         try:
             yield ours

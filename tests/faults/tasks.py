@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -43,9 +44,21 @@ QUICK = {
 """So that Airflow soon misses what died."""
 
 
+OVER = threading.Event()
+"""Nobody waits for tasks any more."""
+
+Job = tuple[str, Mapping[str, Any]]
+"""Mode of a job, and options of the operator that deploys it."""
+
+
 def until(done: Callable[[], bool], otherwise: str) -> None:
     """Asks again, and no more than need be."""
-    until_within(done, PATIENCE, otherwise, pause=0.5)
+
+    def done_or_over() -> bool:
+        assert not OVER.is_set(), f"the tests end before: {otherwise}"
+        return done()
+
+    until_within(done_or_over, PATIENCE, otherwise, pause=0.5)
 
 
 @dataclass
@@ -190,15 +203,15 @@ def _lines(log: Path) -> list[str]:
 
 
 @contextmanager
-def tasks(lab: Lab, home: Path, jobs: Mapping[str, tuple[str, Mapping[str, Any]]]) -> Iterator[dict[str, Task]]:
-    """A stack with a DAG for each job: name to mode and options of its operator."""
+def tasks(lab: Lab, home: Path, jobs: Mapping[str, Job]) -> Iterator[dict[str, Task]]:
+    """A stack with a DAG for each job, by its name."""
     dags = home / "dags"
     shutil.copytree(Path(__file__).parent / "dags", dags)
     (dags / "dags.json").write_text(json.dumps({name: options for name, (_, options) in jobs.items()}))
     with ExitStack() as stack:
         with psycopg.connect(_postgresql(lab, "postgres"), autocommit=True) as database:
             database.execute("CREATE DATABASE airflow")
-        lanes = [stack.enter_context(lane(lab, name, dags, mode)) for name, (mode, _) in jobs.items()]
+        lanes = [stack.enter_context(lane(lab, name, dags, mode, interval=2000)) for name, (mode, _) in jobs.items()]
         env = {f"AIRFLOW__{option}": value for option, value in QUICK.items()}
         env |= {f"AIRFLOW__DATABASE__{name}": _database(lab) for name in ("SQL_ALCHEMY_CONN", "SQL_ALCHEMY_CONN_ASYNC")}
         env |= {f"AIRFLOW_CONN_{ours.name.upper()}": json.dumps(_connection(ours)) for ours in lanes}

@@ -28,6 +28,7 @@ def job(lab: Pair, tmp_path: Path) -> Iterator[Lane]:
     with lane(lab, f"job-{next(NAMES)}", tmp_path) as ours:
         yield ours
 
+
 STRUCK = [
     ("stop", "before"),
     ("stop", "during"),
