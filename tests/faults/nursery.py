@@ -108,10 +108,13 @@ def _work(order: dict[str, Any]) -> int:
         os._exit(code)
 
 
-def _pretend(host: str | None = None, clock: float = 0.0, outage: float | None = None) -> None:
-    """Another host, a clock that is wrong by so many seconds, less patience with servers that do not answer."""
+def _pretend(
+    host: str | None = None, clock: float = 0.0, outage: float | None = None, locked: float | None = None
+) -> None:
+    """Another host, a clock that is wrong by so many seconds, less patience with servers and files that are locked."""
     from airflow_provider_flinksql.cli import place
     from airflow_provider_flinksql.deploy.reconcile import Limits
+    from airflow_provider_flinksql.stores import sqlite
 
     right, name = time.time, host or socket.gethostname()
     socket.gethostname = lambda: name
@@ -119,6 +122,8 @@ def _pretend(host: str | None = None, clock: float = 0.0, outage: float | None =
     time.time_ns = lambda: int(time.time() * 1e9)
     if outage is not None:
         place.Limits = partial(Limits, outage=outage)  # type: ignore[attr-defined]
+    if locked is not None:
+        sqlite.BUSY_SECONDS = locked
 
 
 if __name__ == "__main__":
