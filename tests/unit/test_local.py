@@ -88,6 +88,7 @@ class TestSharing:
         (tmp_path / "file").touch()
         no_folder = Archives(tmp_path / "file" / "cache", tmp_path / "folder", "17")
         assert no_folder.options(distribution.java(), "gateway") == []
+        no_folder.keep(config.PARTS)
         no_archives = Archives(tmp_path / "cache", tmp_path / "folder", "17")
         assert no_archives.options(Path("/bin/false"), "gateway") == []
 

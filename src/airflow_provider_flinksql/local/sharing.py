@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,9 +43,8 @@ class Archives:
     def keep(self, parts: Collection[str]) -> None:
         """Of a cluster that has ended by itself, and so has written them whole."""
         for part in parts:
-            if self._left(part).exists():
-                with _draft(self._kept(part)) as draft:
-                    shutil.copyfile(self._left(part), draft)
+            with suppress(OSError), _draft(self._kept(part)) as draft:  # there is none, or no place for it
+                shutil.copyfile(self._left(part), draft)
 
     def _kept(self, part: str) -> Path:
         return self.cache / f"{part}-{self.java}.jsa"
