@@ -37,6 +37,7 @@ class Toll:
     doubled: int = 0
     repairs: int = 0
     slowest: float = 0.0
+    """Seconds from the fault to the end of the re-run."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -69,7 +70,7 @@ class Soak:
             flow.prepare(ours)
             if flow.name in self._steps:
                 fault = self._strike(flow)
-            begun = time.monotonic()
+            begun = ours.wire.struck_at or time.monotonic()
             ours.must(*flow.words(ours))
             took = time.monotonic() - begun
             self._steps.setdefault(flow.name, list(ours.wire.passed))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -57,6 +58,7 @@ class Wire:
             self.fault = fault
             self.passed: list[str] = []
             self.struck = threading.Event()
+            self.struck_at = 0.0
             self.life = object()
             self._cut = False
 
@@ -81,6 +83,7 @@ class Wire:
 
     def strike(self, fault: Fault) -> None:
         """The fault happens."""
+        self.struck_at = time.monotonic()
         self._cut = fault.cut
         fault.act()
         self.struck.set()
