@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,36 +13,26 @@ from airflow_provider_flinksql.clients.statefiles import StateFiles, same_locati
 from airflow_provider_flinksql.errors import (
     Blocked,
     Duplicate,
-    FlinkSqlError,
-    Interrupted,
-    InvalidQuery,
     Misconfigured,
     NotFound,
     OperationFailed,
     SessionGone,
-    Unreachable,
     UnsupportedScheme,
 )
 from airflow_provider_flinksql.model.after import StopOutcome
 from airflow_provider_flinksql.model.explained import Explained
-from airflow_provider_flinksql.model.graph import condensed, insert_only, read, tables
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Savepoint, Stop
-from airflow_provider_flinksql.model.schema import known_of
 from airflow_provider_flinksql.model.seen import ENDED, Seen, Sighting, Traits
 from airflow_provider_flinksql.model.situation import burnt_name
 from airflow_provider_flinksql.model.spec import Spec
-from airflow_provider_flinksql.model.sql import fill, fill_plain, placeholders, plain_placeholders
-from airflow_provider_flinksql.model.statement import final_statement, session_statements
-from airflow_provider_flinksql.model.submission import CHECKED, check_config, submit_config
+from airflow_provider_flinksql.model.statement import final_statement
+from airflow_provider_flinksql.model.submission import submit_config
 from airflow_provider_flinksql.targets import Resolve
 from airflow_provider_flinksql.targets.look import Look, Survey, await_fresh, survey
+from airflow_provider_flinksql.targets.planner import FIRST_LOOK_SECONDS, Planner, deadline
 from airflow_provider_flinksql.targets.savepoints import take
-
-FIRST_LOOK_SECONDS = 12.0
-"""Whoever named the wrong address, or one that takes connections and never answers, is to hear of it soon."""
-
-STATEMENT_SECONDS = 180.0
-"""A statement that prepares a session or plans a query answers in seconds, or something is wrong."""
+from airflow_provider_flinksql.targets.secrets import Secrets
+from airflow_provider_flinksql.targets.slots import require_slots
 
 SUBMIT_SECONDS = 300.0
 """A submit may wait for a JobManager that does not answer: the gateway itself tries for 60 s (measured)."""
@@ -79,10 +68,8 @@ class SessionTarget:
         self._jobmanager = JobManager(jobmanager)
         self._gateway = Gateway(gateway)
         self._files = StateFiles(storage)
-        self._resolve = resolve or _unresolvable
-        self._secrets: dict[str, str] = {}
-        self._session: Session | None = None
-        self._prepared: str | None = None
+        self._secrets = Secrets(resolve)
+        self._planner = Planner(self._gateway, self._secrets)
         self._survey: Survey | None = None
         self._version: str | None = None
 
@@ -97,13 +84,13 @@ class SessionTarget:
     ) -> Seen:
         """One look; ``reuse`` takes the job list of the last one, for many jobs of one cluster."""
         if self._survey is None:
-            self._survey = await survey(JobManager(self._io, _deadline(FIRST_LOOK_SECONDS)))
+            self._survey = await survey(JobManager(self._io, deadline(FIRST_LOOK_SECONDS)))
         elif not reuse:
             self._survey = await survey(self._jobmanager)
         seen = await Look(
             self._jobmanager, self._io, self._files, self.name, self._survey, manifest
         ).at(name, closely, job_id)
-        told = tuple((job, replace(one, cause=self._without_secrets(one.cause, manifest))) for job, one in seen.details)
+        told = tuple((job, replace(one, cause=self._secrets.without(one.cause, manifest))) for job, one in seen.details)
         return replace(seen, details=told, old_cluster_answers=await self._answers_elsewhere(manifest, seen))
 
     async def _answers_elsewhere(self, manifest: Manifest | None, seen: Seen) -> bool:
@@ -119,46 +106,29 @@ class SessionTarget:
         return self._files.find(location) is not None
 
     async def check(self, spec: Spec) -> Explained:
-        """Open a session, run jars, tables and setup, plan the statement, count the slots. Starts nothing."""
-        await self._require_slots(spec)
-        return await self._explain(spec, await self._prepare(spec))
+        """Count the slots, open a session, run jars, tables and setup, plan the statement. Starts nothing."""
+        cluster = await self._jobmanager.cluster()
+        self._version = cluster.flink_version
+        require_slots(spec, cluster, self._survey.config if self._survey else {}, self.name)
+        return await self._planner.explain(spec, self._version)
 
     async def explain(self, spec: Spec) -> Explained:
         """What the planner says of a Spec that is not to be started; the prepared session is closed for it."""
         try:
-            return await self._explain(spec, await self._prepare(spec))
+            return await self._planner.explain(spec, await self._flink_version())
         finally:
             await self.release()
 
-    async def _explain(self, spec: Spec, session: Session) -> Explained:
-        statement = self._fill(final_statement(spec, **CHECKED))
-        version = await self._flink_version()
-        config = self._filled(check_config(spec, version))
-        try:
-            text = await session.explain(statement, config, deadline=_deadline(STATEMENT_SECONDS))
-        except InvalidQuery as error:
-            raise error.at("statements", 0) from None
-        graph = condensed(self._redact(text))
-        return Explained(version, graph, await self._known_tables(session, text, graph))
-
-    async def _known_tables(self, session: Session, explained: str, graph: str) -> tuple[tuple[str, str], ...]:
-        inserts, known = insert_only(explained), []
-        for path in tables(read(graph)):
-            if created := await session.show_create_table(path):
-                known.append((path, self._redact(known_of(created, insert_only=path in inserts))))
-        return tuple(known)
-
     async def submit(self, manifest: Manifest, attempt: Attempt) -> None:
         """Send the job in the prepared session; through it, too, a stray job is found that went to another cluster."""
-        session = self._session if self._prepared == attempt.spec.digest else None
-        session = session or await self._prepare(attempt.spec)
-        spec = attempt.spec
+        spec, version = attempt.spec, await self._flink_version()
+        session = await self._planner.prepared(spec, version)
         statement = final_statement(
             spec, query_version=attempt.query_version, query_id=manifest.lineage, created=_moment(attempt.claimed_at)
         )
-        config = self._filled(submit_config(manifest, attempt, await self._flink_version()))
+        config = self._secrets.filled(submit_config(manifest, attempt, version))
         try:
-            await session.execute(self._fill(statement), config, deadline=_deadline(SUBMIT_SECONDS))
+            await session.execute(self._secrets.fill(statement), config, deadline=deadline(SUBMIT_SECONDS))
         except SessionGone:
             await self.release()
             raise
@@ -252,7 +222,7 @@ class SessionTarget:
         async with await self._gateway.open_session() as session:
             await session.execute(BURNT_SINK)
             try:
-                await session.execute(BURNING, config, deadline=_deadline(SUBMIT_SECONDS))
+                await session.execute(BURNING, config, deadline=deadline(SUBMIT_SECONDS))
             except (Duplicate, OperationFailed):
                 pass  # as it should
         job = await self._listed(attempt.job_id)
@@ -261,51 +231,12 @@ class SessionTarget:
 
     async def release(self) -> None:
         """Close the prepared session."""
-        session, self._session, self._prepared = self._session, None, None
-        if session:
-            try:
-                await session.close()
-            except Interrupted:
-                pass  # whoever is told to stop leaves the session to its time-out
-
-    async def _prepare(self, spec: Spec) -> Session:
-        await self.release()
-        properties = self._filled(check_config(spec, await self._flink_version()))
-        session = await self._gateway.open_session(redact=self._redact, deadline=_deadline(FIRST_LOOK_SECONDS))
-        self._session = session
-        jars = len(spec.jars)
-        for index, statement in enumerate(session_statements(spec)):
-            try:
-                await session.execute(self._fill(statement), properties, deadline=_deadline(STATEMENT_SECONDS))
-            except InvalidQuery as error:
-                if index < jars:
-                    raise error.at("jars", index) from None
-                setup = index - jars - len(spec.tables)
-                raise (error.at("tables", index - jars) if setup < 0 else error.at("setup", setup)) from None
-        self._prepared = spec.digest
-        return session
+        await self._planner.release()
 
     async def _flink_version(self) -> str:
         if self._version is None:
             self._version = (await self._jobmanager.cluster()).flink_version
         return self._version
-
-    async def _require_slots(self, spec: Spec) -> None:
-        """Where slots are fixed, a parallelism above all of them can never run."""
-        config = self._survey.config if self._survey else {}
-        if any(key.startswith(("yarn.", "kubernetes.cluster-id")) for key in config):
-            return
-        parallelism = spec.properties.get("parallelism.default") or config.get("parallelism.default") or "1"
-        wanted = int(parallelism) if parallelism.isdecimal() else 1  # what is no number the planner refuses
-        cluster = await self._jobmanager.cluster()
-        self._version = cluster.flink_version
-        if not cluster.taskmanagers:
-            raise Unreachable(f"The cluster {self.name} has no TaskManager at the moment; nothing was stopped.")
-        if wanted > cluster.slots_total:
-            raise Blocked(
-                f"Job {spec.name} wants {wanted} slots (parallelism.default), the cluster {self.name} has "
-                f"{cluster.slots_total}. Add TaskManagers or lower parallelism.default; nothing was stopped."
-            )
 
     async def _listed(self, job_id: str) -> JobListing | None:
         return next((job for job in await self._jobmanager.overview() if job.id == job_id), None)
@@ -348,43 +279,6 @@ class SessionTarget:
                 return StopOutcome(True, checkpoint.location)
         return StopOutcome(True, None, cause or "the job ended before its savepoint completed")
 
-    def _fill(self, statement: str) -> str:
-        return fill(statement, {name: self._secret(name) for name in placeholders(statement)})
-
-    def _filled(self, config: Mapping[str, str]) -> dict[str, str]:
-        names = {name for value in config.values() for name in plain_placeholders(value)}
-        values = {name: self._secret(name) for name in names}
-        return {key: fill_plain(value, values) for key, value in config.items()}
-
-    def _secret(self, name: str) -> str:
-        if name not in self._secrets:
-            self._secrets[name] = self._resolve(name)
-        return self._secrets[name]
-
-    def _without_secrets(self, cause: str | None, manifest: Manifest | None) -> str | None:
-        """A cause may quote an option of a table; whatever can be resolved here is taken out of it."""
-        for attempt in (manifest.pending, manifest.current) if manifest and cause else ():
-            statements = (*attempt.spec.tables, *attempt.spec.setup, *attempt.spec.statements) if attempt else ()
-            for name in {name for statement in statements for name in placeholders(statement)}:
-                try:
-                    self._secret(name)
-                except FlinkSqlError:
-                    pass  # what has no value here is not in it
-        return cause and self._redact(cause)
-
-    def _redact(self, text: str) -> str:
-        for value in sorted(self._secrets.values(), key=len, reverse=True):
-            text = text.replace(value, "***") if value else text
-        return text
-
-
-def _unresolvable(name: str) -> str:
-    raise Misconfigured(f"${{{name}}} cannot be resolved here: only ${{env.X}} works without Airflow (--conn).")
-
 
 def _moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _deadline(seconds: float) -> float:
-    return time.monotonic() + seconds
