@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_type_hints
 
 from airflow_provider_flinksql.errors import Fault, InvalidSpec
 from airflow_provider_flinksql.jobsql import Origin, Place, SqlReader
-from airflow_provider_flinksql.model.options import owned, parse_duration, present_name
+from airflow_provider_flinksql.model.options import owned, parse_duration, present_name, unfit
 from airflow_provider_flinksql.model.spec import Mode, Spec, StatePolicy
 from airflow_provider_flinksql.model.sql import plain_placeholders
 from airflow_provider_flinksql.yamlsource import (
@@ -370,6 +370,8 @@ def _one_layer(keys: _Keys, job: str, reader: SqlReader) -> dict[str, str]:
         reason = owned(key)
         if reason:
             keys.fault(key, scalar, f"this option is not yours to set: {reason}")
+        elif problem := unfit(key, value):
+            keys.fault(key, scalar, problem)
         name = present_name(key)
         if result.setdefault(name, value) != value:
             keys.fault(key, scalar, f"this is another name of {spelling[name]}, which has another value; keep {name}")

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -259,6 +260,7 @@ def test_history_shows_every_attempt(cli, tmp_path, store):
         "name": "orders",
         "attempts": [
             {
+                "name": "orders",
                 "number": 1,
                 "job_id": manifest.current.job_id,
                 "state": "confirmed",
@@ -272,6 +274,19 @@ def test_history_shows_every_attempt(cli, tmp_path, store):
         ],
     }
     assert cli("history", "nobody", "--store", store)[0] == 1
+
+
+def test_the_runs_of_a_batch_job_are_found_by_the_name_in_its_file(cli, tmp_path, store):
+    _, manifest = onejob.on_record(tmp_path)
+    runs = open_store(store)
+    for name in ("daily@1", "daily@2", "daily-other@1"):
+        batch = replace(manifest.current, spec=replace(manifest.current.spec, name=name, mode="batch"))
+        runs.put(replace(manifest, name=name, current=batch), 0)
+    runs.close()
+    code, out, _ = cli("history", "daily", "--store", store, "--json")
+    assert (code, [attempt["name"] for attempt in json.loads(out)["attempts"]]) == (0, ["daily@1", "daily@2"])
+    code, out, _ = cli("snapshots", "daily", "--store", store)
+    assert (code, out) == (0, "No state of daily is known.\n")
 
 
 def test_snapshots_shows_each_state_and_why_it_is_chosen(cli, tmp_path, store):

@@ -544,3 +544,10 @@ def test_a_path_may_hold_brackets(tmp_path):
     (odd / "t.sql").write_text("CREATE TABLE t (x INT)")
     assert read_job(write(odd, SMALL + "tables: ['*.sql']\n")).spec.tables == ("CREATE TABLE t (x INT)",)
     assert Path(job_files([odd])[0]).name == "job.yaml"
+
+
+def test_the_value_of_an_option_that_we_read_ourselves_is_checked_before_any_call(tmp_path):
+    text = "flinkProperties:\n  execution.checkpointing.timeout: 10sekunden\n  state.savepoints.dir: s3://${env.B}/x\n"
+    timeout, folder = faults(write(tmp_path, SMALL + text))
+    assert timeout.startswith("line 4: flinkProperties.execution.checkpointing.timeout: '10sekunden' is not a duration")
+    assert folder.startswith("line 5: flinkProperties.state.savepoints.dir: ${env.B} is known only to Flink")

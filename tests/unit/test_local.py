@@ -369,6 +369,14 @@ class TestCommand:
             "  SQL gateway dead",
         ]
 
+    @pytest.mark.parametrize("verb", ["status", "down"])
+    def test_another_flink_than_the_one_asked_for_is_left_alone(self, verb, home):
+        home.joinpath("local").mkdir(parents=True)
+        me = processes.Process(os.getpid(), processes._started(os.getpid()))
+        record.write(home / "local", record.Record("2.3.0", PORTS, {}, "local-1", {"jobmanager": me}))
+        with pytest.raises(Misconfigured, match=r"is Flink 2\.3\.0, not 1\.20\.3"):
+            self.run(verb, "--flink", "1.20.3")
+
     def test_up_takes_the_version_and_tells_its_progress_on_stderr(self, monkeypatch, capsys):
         def up(flink, progress):
             progress(f"starting {flink}")

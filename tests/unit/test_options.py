@@ -2,14 +2,20 @@
 
 import pytest
 
+from airflow_provider_flinksql.deploy.perform import patience
 from airflow_provider_flinksql.model.options import (
     canonical,
+    duration,
     is_harmless,
     owned,
     parse_duration,
     present_name,
     spelled_for,
+    unfit,
 )
+from airflow_provider_flinksql.model.seen import Seen
+from airflow_provider_flinksql.model.spec import Spec
+from airflow_provider_flinksql.model.text import warnings
 
 
 @pytest.mark.parametrize(
@@ -149,3 +155,49 @@ def test_a_duration_is_read_as_flink_reads_it(text, seconds):
 def test_what_flink_refuses_is_no_duration(text):
     with pytest.raises(ValueError, match="is not a duration; write a whole number and a unit"):
         parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("PT10S", 10), ("pt1m0.5s", 60.5), ("P1D", 86400), ("P1DT2H", 93600), ("PT0S", 0)]
+)
+def test_an_iso_duration_is_one_too_as_in_flink_2(text, seconds):
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["P", "PT", "P1H", "PT1D", "1PT10S"])
+def test_half_an_iso_duration_is_none(text):
+    with pytest.raises(ValueError, match="is not a duration"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize("text", ["${env.CK}", "10sekunden", ""])
+def test_a_duration_that_only_flink_can_read_is_unknown_and_raises_nothing(text):
+    assert duration({"x": text}, "x", "10 min") is None
+
+
+def test_a_duration_that_is_not_given_is_its_default():
+    assert (duration({}, "x", "10 min"), duration({"x": "1 s"}, "x", "10 min")) == (600, 1)
+
+
+@pytest.mark.parametrize("key", ["execution.checkpointing.dir", "state.savepoints.dir", "state.checkpoints.dir"])
+def test_a_folder_that_we_use_ourselves_cannot_be_late_bound(key):
+    assert "${env.BUCKET} is known only to Flink" in unfit(key, "s3://${env.BUCKET}/x")
+    assert unfit(key, "s3://bucket/x") is None
+
+
+@pytest.mark.parametrize("key", ["execution.checkpointing.timeout", "table.exec.state.ttl"])
+def test_a_duration_that_we_read_ourselves_is_one_or_late_bound(key):
+    assert "'10sekunden' is not a duration" in unfit(key, "10sekunden")
+    assert unfit(key, "${env.CK}") is None
+    assert unfit("some.connectors.own.timeout", "10sekunden") is None
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("30 s", 90), ("${env.CK}", 660), ("10sekunden", 660), (None, 660)])
+def test_a_stop_is_waited_for_whatever_a_recorded_timeout_says(text, seconds):
+    assert patience(Spec("j", (), properties={"execution.checkpointing.timeout": text} if text else {})) == seconds
+
+
+def test_a_late_bound_interval_is_not_called_none():
+    spec = Spec("j", (), properties={"execution.checkpointing.interval": "${env.EVERY}"})
+    assert not [said for said in warnings(spec, Seen("", "")) if "takes no checkpoints" in said]
+    assert [said for said in warnings(Spec("j", ()), Seen("", "")) if "takes no checkpoints" in said]

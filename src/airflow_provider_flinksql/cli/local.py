@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from airflow_provider_flinksql import local
+from airflow_provider_flinksql.errors import Misconfigured
 
 _NOT_UP = 4
 
@@ -25,8 +26,9 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
         verb = verbs.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
         verb.add_argument("--json", action="store_true", help="print one JSON document on stdout")
         verb.set_defaults(func=action)
-        if name == "up":
-            verb.add_argument("--flink", type=_version, default=local.DEFAULT_FLINK, help="default: %(default)s")
+        default = local.DEFAULT_FLINK if name == "up" else None
+        which = "default: %(default)s" if name == "up" else "only if it is this Flink (default: whichever it is)"
+        verb.add_argument("--flink", type=_version, default=default, metavar="VERSION", help=which)
 
 
 def _version(text: str) -> str:
@@ -41,15 +43,24 @@ def _up(arguments: argparse.Namespace) -> int:
 
 
 def _down(arguments: argparse.Namespace) -> int:
+    _require_flink(arguments)
     local.down()
     _show(local.status(), arguments.json)
     return 0
 
 
 def _status(arguments: argparse.Namespace) -> int:
+    _require_flink(arguments)
     found = local.status()
     _show(found, arguments.json)
     return 0 if found.up else _NOT_UP
+
+
+def _require_flink(arguments: argparse.Namespace) -> None:
+    """One Flink lives in the folder; whoever names another one means another folder."""
+    found = local.status()
+    if arguments.flink and found.flink not in (None, arguments.flink):
+        raise Misconfigured(f"What runs in {found.folder} is Flink {found.flink}, not {arguments.flink}.")
 
 
 def _show(found: local.LocalStatus, as_json: bool) -> None:

@@ -10,7 +10,7 @@ from airflow_provider_flinksql.cli.entry import Entry, done, done_line, refused
 from airflow_provider_flinksql.cli.owner import policy_of
 from airflow_provider_flinksql.cli.place import Site, find_cluster, find_store, opened
 from airflow_provider_flinksql.clients.http import run_sync
-from airflow_provider_flinksql.deploy.onrecord import on_record, stopping, unknown_job
+from airflow_provider_flinksql.deploy.onrecord import all_on_record, stopping, unknown_job
 from airflow_provider_flinksql.deploy.reconcile import Deployed
 from airflow_provider_flinksql.deploy.status import JobStatus, iso, needs_a_look
 from airflow_provider_flinksql.deploy.status import status as status_of
@@ -47,20 +47,18 @@ def status(arguments: argparse.Namespace) -> int:
 
 
 def history(arguments: argparse.Namespace) -> int:
-    """Every attempt of a job."""
+    """Every attempt of a job, or of all runs of a batch job."""
     store = find_store(arguments, lambda: find_cluster(arguments))
     try:
-        manifest = on_record(store, arguments.name)
-        ended = store.history(arguments.name)
+        manifests = all_on_record(store, arguments.name)
+        attempts = [row for manifest in manifests for row in _attempts(store, manifest)]
     except FlinkSqlError as error:
         return no_store(arguments, error, name=arguments.name, attempts=[])
-    head = [attempt for attempt in (manifest.current, manifest.pending) if attempt]
-    numbered = {attempt.number: attempt for attempt in [*ended, *head]}
-    attempts = [_attempt(numbered[number]) for number in sorted(numbered)]
     if arguments.json:
         output.document(name=arguments.name, attempts=attempts)
     else:
-        columns = ("number", "state", "started", "ended", "job_id", "by", "restored_from", "reason")
+        run = ("name",) if [one.name for one in manifests] != [arguments.name] else ()
+        columns = (*run, "number", "state", "started", "ended", "job_id", "by", "restored_from", "reason")
         rows = [[*(attempt[key] for key in columns), ", ".join(attempt["savepoints"]) or None] for attempt in attempts]
         output.table([*(key.replace("_", " ").upper() for key in columns), "SAVEPOINTS"], rows)
     return 0
@@ -146,8 +144,15 @@ def _closely(target: SessionTarget, manifests: list[Manifest]) -> list[JobStatus
     return found
 
 
-def _attempt(attempt: Attempt) -> dict[str, Any]:
+def _attempts(store: Store, manifest: Manifest) -> list[dict[str, Any]]:
+    head = [attempt for attempt in (manifest.current, manifest.pending) if attempt]
+    numbered = {attempt.number: attempt for attempt in [*store.history(manifest.name), *head]}
+    return [_attempt(manifest.name, numbered[number]) for number in sorted(numbered)]
+
+
+def _attempt(name: str, attempt: Attempt) -> dict[str, Any]:
     return {
+        "name": name,
         "number": attempt.number,
         "job_id": attempt.job_id,
         "state": attempt.state,

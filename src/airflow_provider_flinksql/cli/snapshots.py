@@ -12,7 +12,7 @@ from airflow_provider_flinksql.cli.place import find_cluster, find_store
 from airflow_provider_flinksql.cli.running import no_store
 from airflow_provider_flinksql.clients.http import run_sync
 from airflow_provider_flinksql.clients.statefiles import StateFiles
-from airflow_provider_flinksql.deploy.onrecord import on_record
+from airflow_provider_flinksql.deploy.onrecord import all_on_record
 from airflow_provider_flinksql.deploy.status import iso
 from airflow_provider_flinksql.errors import FlinkSqlError, Misconfigured, Unreachable, UnsupportedScheme
 from airflow_provider_flinksql.model.candidates import Candidate, explain, recorded
@@ -29,8 +29,12 @@ def snapshots(arguments: argparse.Namespace) -> int:
     """Say what there is, from record, JobManager, archives and folders."""
     store = find_store(arguments, lambda: find_cluster(arguments))
     try:
-        manifest = on_record(store, arguments.name)
-        found, notes = _found(arguments, manifest, store.history(arguments.name))
+        found: list[Candidate] = []
+        notes: list[str] = []
+        for manifest in all_on_record(store, arguments.name):
+            if all(attempt.spec.mode == "batch" for attempt in (manifest.current, manifest.pending) if attempt):
+                continue  # a batch run keeps no state
+            found, notes = _found(arguments, manifest, store.history(manifest.name))
     except FlinkSqlError as error:
         return no_store(arguments, error, name=arguments.name, snapshots=[], notes=[])
     rows = [_row(one) for one in found]

@@ -25,6 +25,16 @@ def on_record(store: Store, name: str) -> Manifest:
     return manifest
 
 
+def all_on_record(store: Store, name: str) -> list[Manifest]:
+    """What is on record of a job: one manifest, or one of each run of a batch job."""
+    heads = store.heads()
+    named = [key for key in sorted(heads) if key == name or key.startswith(f"{name}@")]
+    found = [manifest for key in named if (manifest := heads[key].manifest)]
+    if not found:
+        raise unknown_job(store, name)
+    return found
+
+
 def streaming_spec(manifest: Manifest) -> Spec:
     """What was submitted last, where the job is one that keeps state."""
     attempt = manifest.subject

@@ -9,11 +9,13 @@ from airflow_provider_flinksql.errors import DeadlineExceeded
 from airflow_provider_flinksql.model import steps as do
 from airflow_provider_flinksql.model.after import StopOutcome
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
-from airflow_provider_flinksql.model.options import parse_duration
+from airflow_provider_flinksql.model.options import duration
 from airflow_provider_flinksql.model.seen import Seen
+from airflow_provider_flinksql.model.spec import Spec
 from airflow_provider_flinksql.targets import Target
 
-CHECKPOINT_TIMEOUT = "execution.checkpointing.timeout"
+CHECKPOINT_TIMEOUT = 600.0
+"""Flink's own, in seconds."""
 
 
 async def perform(
@@ -46,11 +48,15 @@ def attempt_of(manifest: Manifest, number: int) -> Attempt:
     return next(a for a in (manifest.pending, manifest.current) if a and a.number == number)
 
 
+def patience(spec: Spec) -> float:
+    """How long to wait for a savepoint: as long as the job's checkpoints may take, and a minute for the job to end."""
+    return (duration(spec.properties, "execution.checkpointing.timeout", "10 min") or CHECKPOINT_TIMEOUT) + 60.0
+
+
 async def _await_end(
     target: Target, attempt: Attempt, trigger_id: str, io: IO, clock: Callable[[], float]
 ) -> StopOutcome:
-    """A savepoint may take as long as the job's checkpoints may, and some more for the job to end."""
-    limit = parse_duration(attempt.spec.properties.get(CHECKPOINT_TIMEOUT, "10 min")) + 60.0
+    limit = patience(attempt.spec)
     start = clock()
     pause = 0.02
     while True:

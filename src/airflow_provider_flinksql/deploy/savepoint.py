@@ -9,10 +9,9 @@ from typing import Any
 
 from airflow_provider_flinksql.clients.http import IO
 from airflow_provider_flinksql.deploy.onrecord import streaming_spec, unknown_job
-from airflow_provider_flinksql.deploy.perform import CHECKPOINT_TIMEOUT
+from airflow_provider_flinksql.deploy.perform import patience
 from airflow_provider_flinksql.errors import Blocked, Conflict, DeadlineExceeded, SavepointFailed
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Savepoint
-from airflow_provider_flinksql.model.options import parse_duration
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.situation import situation
 from airflow_provider_flinksql.stores import Store, Stored
@@ -110,7 +109,7 @@ class TakeSavepoint:
 
     async def _await(self, manifest: Manifest, attempt: Attempt, asked: Savepoint) -> Savepoint:
         trigger_id = manifest.id("savepoint", attempt.number, asked.number)
-        limit = parse_duration(attempt.spec.properties.get(CHECKPOINT_TIMEOUT, "10 min")) + 60.0
+        limit = patience(attempt.spec)
         start = told = self.clock()
         done: float | None = None
         pause = 0.05

@@ -9,7 +9,7 @@ from typing import Literal
 
 from airflow_provider_flinksql.model.explained import Explained
 from airflow_provider_flinksql.model.judge import Finding, Verdict, compare, expires, gravest
-from airflow_provider_flinksql.model.options import Effect, effect_on_state, parse_duration
+from airflow_provider_flinksql.model.options import Effect, duration, effect_on_state
 from airflow_provider_flinksql.model.spec import Spec
 from airflow_provider_flinksql.model.sql import normal_form
 
@@ -120,10 +120,8 @@ def _canonical(spec: Spec) -> bool:
 
 def _lives(key: str, spec: Spec) -> bool | None:
     """Whether there is a time to live at all; None where Flink is left to say so."""
-    try:
-        return parse_duration(spec.properties.get(key, "0")) > 0
-    except ValueError:
-        return None
+    seconds = duration(spec.properties, key, "0")
+    return None if seconds is None else seconds > 0
 
 
 def _setup(new: Spec, old: Spec, planned: Explained, before: Explained) -> Iterator[Finding]:

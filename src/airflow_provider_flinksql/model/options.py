@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
+from airflow_provider_flinksql.model.sql import plain_placeholders
+
 Effect = Literal["none", "planned", "ttl", "max-parallelism", "chaining", "backend", "unknown"]
 """``planned``: all that it does to state is seen in the planner's graph."""
 
@@ -126,7 +128,11 @@ _EFFECTS: dict[str, Effect] = {
     "state.backend.type": "backend",
 }
 
+_FOLDERS = ("execution.checkpointing.dir", "execution.checkpointing.savepoint-dir")  # where we make and find state
+_DURATIONS = ("execution.checkpointing.interval", "execution.checkpointing.timeout", "table.exec.state.ttl")
+
 _DURATION = re.compile(r"([0-9]+)\s*([a-zµ]*)")
+_ISO_DURATION = re.compile(r"p(?=.*[0-9])(?:([0-9]+)d)?(?:t(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+(?:\.[0-9]+)?)s)?)?")
 _UNITS = {
     **dict.fromkeys(("d", "day", "days"), 86400.0),
     **dict.fromkeys(("h", "hour", "hours"), 3600.0),
@@ -186,8 +192,39 @@ def is_harmless(key: str) -> bool:
     return effect_on_state(key) == "none"
 
 
+def unfit(key: str, value: str) -> str | None:
+    """Why an option cannot have this value, for what we make of it ourselves; None if it can.
+
+    Values that Flink alone reads it judges itself, when the query is planned.
+    """
+    name, late = present_name(key), plain_placeholders(value)
+    if name in _FOLDERS and late:
+        return f"${{{min(late)}}} is known only to Flink, and the folder is needed here, too; use ${{param.x}}"
+    if name in _DURATIONS and not late:
+        try:
+            parse_duration(value)
+        except ValueError as error:
+            return str(error)
+    return None
+
+
+def duration(options: Mapping[str, str], key: str, default: str) -> float | None:
+    """Seconds that an option says, or its default where it is not given.
+
+    None where only Flink can tell: the value is late-bound, or written in a way that we do not know.
+    """
+    try:
+        return parse_duration(options.get(key, default))
+    except ValueError:
+        return None
+
+
 def parse_duration(text: str) -> float:
-    """Seconds of a duration as Flink writes it (``10s``, ``5 min``, ``500 ms``); like there, a bare number is ms."""
+    """Seconds of a duration as Flink writes it (``10s``, ``5 min``, ``PT10S``); like there, a bare number is ms."""
+    iso = _ISO_DURATION.fullmatch(text.strip().lower())
+    if iso:
+        days, hours, minutes, seconds = (float(number or 0) for number in iso.groups())
+        return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
     match = _DURATION.fullmatch(text.strip().lower())
     if not match or match[2] not in _UNITS or int(match[1]) > _LONGEST:
         raise ValueError(f"'{text}' is not a duration; write a whole number and a unit: 10s, 5min, 2h, 7d, 500ms")

@@ -308,4 +308,4 @@ def _reason(reasons: dict[type[do.Step], str], action: Action, seen: Seen, manif
         return next(why for kind, why in reasons.items() if kind not in do.BOOKKEEPING)
     if manifest and manifest.current:
         return "finished" if manifest.current.outcome == "finished" else "nothing changed"
-    return "nothing to do"
+    return "it does not run"

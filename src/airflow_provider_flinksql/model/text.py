@@ -5,7 +5,7 @@ from __future__ import annotations
 from airflow_provider_flinksql.model import steps as do
 from airflow_provider_flinksql.model.candidates import candidates
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
-from airflow_provider_flinksql.model.options import parse_duration
+from airflow_provider_flinksql.model.options import duration
 from airflow_provider_flinksql.model.seen import Seen
 from airflow_provider_flinksql.model.snapshot import plain
 from airflow_provider_flinksql.model.spec import Spec
@@ -95,7 +95,7 @@ def warnings(spec: Spec, seen: Seen) -> list[str]:
             f"Job {spec.name}: what you named with --restore-from cannot be looked at from here. If it is not there, "
             "Flink refuses the start when the old job has been stopped already."
         )
-    if parse_duration(options.get("execution.checkpointing.interval", "0")) <= 0:
+    if duration(options, "execution.checkpointing.interval", "0") == 0:
         found.append(
             f"Job {spec.name} takes no checkpoints: after a failure it goes back to its last savepoint, or to its "
             "start, and does everything since then again. Set execution.checkpointing.interval."

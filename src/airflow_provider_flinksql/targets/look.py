@@ -19,7 +19,7 @@ from airflow_provider_flinksql.clients.http import IO
 from airflow_provider_flinksql.clients.statefiles import Kept, StateFiles
 from airflow_provider_flinksql.errors import NotFound, Unreachable, UnsupportedScheme
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
-from airflow_provider_flinksql.model.options import canonical, parse_duration
+from airflow_provider_flinksql.model.options import canonical, duration
 from airflow_provider_flinksql.model.seen import Detail, Proof, Seen, Sighting, Traits
 from airflow_provider_flinksql.model.situation import burnt_name
 from airflow_provider_flinksql.model.snapshot import Snapshot
@@ -28,7 +28,7 @@ LOOPING = 2
 """So many failures of one root cause with no checkpoint between are no accident."""
 
 CACHES = ("web.refresh-interval", "rest.cache.checkpoint-statistics.timeout", "rest.cache.execution-graph.timeout")
-DEFAULT_AGE = "3 s"
+DEFAULT_AGE, UNREADABLE_AGE = "3 s", 3.0
 """How old what the JobManager says of one job may be. Only its list of jobs is never stale."""
 
 
@@ -58,7 +58,8 @@ async def await_fresh(jobmanager: JobManager, io: IO, config: Mapping[str, str],
     Its last checkpoint and the savepoint of its stop would be missed, and an older state restored, or none. ``ended``
     is the JobManager's time, and so is the one it is compared with.
     """
-    oldest = max(_seconds(config.get(key, DEFAULT_AGE if key == CACHES[0] else "0 s")) for key in CACHES)
+    ages = [duration(config, key, DEFAULT_AGE if key == CACHES[0] else "0 s") for key in CACHES]
+    oldest = max(UNREADABLE_AGE if age is None else age for age in ages)
     now = (await jobmanager.job(job_id))["now"]
     left = oldest + 0.01 - (now - ended) / 1000
     if left > 0:
@@ -287,10 +288,3 @@ def search(files: StateFiles, attempt: Attempt) -> tuple[list[Snapshot], bool]:
         Snapshot(kept.location, kind, "folder", attempt.number, kept.checkpoint_id, kept.time, attempt.job_id)
         for kind, kept in found
     ], True
-
-
-def _seconds(duration: str) -> float:
-    try:
-        return parse_duration(duration)
-    except ValueError:  # Flink reads more ways of writing one than we do
-        return parse_duration(DEFAULT_AGE)
