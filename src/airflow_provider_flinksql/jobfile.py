@@ -47,6 +47,7 @@ _KEYS = (
     "health",
 )
 _STATE_KEYS = tuple(field.name.replace("_", "-") for field in fields(StatePolicy))
+_HEALTH = {"timeout": "health_timeout", "give-up-after": "give_up_after", "stable-for": "stable_for"}
 _ONE_RUN = "this belongs to one run, never into a file: give it on the command line or to the operator"
 _REFUSED = {
     "code": "jobs written in Python are not supported yet; write the job in `sql`",
@@ -305,7 +306,7 @@ def _read(
         query_metadata=metadata,
         properties=_properties(layers, name, reader, keys.faults),
         state=_state(keys.inner("state", _STATE_KEYS)),
-        health_timeout=keys.inner("health", ("timeout",)).seconds("timeout") or Spec.health_timeout,
+        **_health(keys.inner("health", tuple(_HEALTH))),
     )
     return spec, {"statements": tuple(statements), "tables": tuple(tables), "setup": tuple(setup)}
 
@@ -333,6 +334,11 @@ def _state(keys: _Keys) -> StatePolicy:
         if value is not None:
             given[name] = value
     return StatePolicy(**given)
+
+
+def _health(keys: _Keys) -> dict[str, float]:
+    """The ``health:`` section, by the fields of the Spec; what is not given has their defaults."""
+    return {name: seconds for key, name in _HEALTH.items() if (seconds := keys.seconds(key)) is not None}
 
 
 def _parameters(keys: _Keys, given: Mapping[str, str]) -> dict[str, str]:

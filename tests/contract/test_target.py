@@ -15,7 +15,9 @@ from airflow_provider_flinksql.clients.statefiles import same_location
 from airflow_provider_flinksql.errors import Blocked, Duplicate, FlinkSqlError, InvalidQuery, Misconfigured
 from airflow_provider_flinksql.model import steps as do
 from airflow_provider_flinksql.model.after import StopOutcome
+from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import ENDED
+from airflow_provider_flinksql.model.situation import situation
 from airflow_provider_flinksql.targets import session
 from contract.clusters import FORGETFUL, Cluster, FakeCluster, RealCluster, spec, until
 from contract.story import Story
@@ -173,15 +175,15 @@ def test_a_job_with_incompatible_state_says_that_it_runs_and_never_proves_it(sto
     savepoint = story.stop()
     story.write(do.End(story.attempt.number))
     again = {"restart-strategy.type": "fixed-delay", "restart-strategy.fixed-delay.delay": "500 ms"}
-    story.claim(
-        spec(story.name, "crash", **again, **{"restart-strategy.fixed-delay.attempts": "1000"}), restore=savepoint
-    )
+    crashing = spec(story.name, "crash", **again, **{"restart-strategy.fixed-delay.attempts": "1000"})
+    story.claim(replace(crashing, give_up_after=2.0), restore=savepoint)
     story.submit()
     said = set()
 
     def looping() -> bool:
-        said.add(story.state())
-        return story.detail().looping
+        seen = story.look(closely=True)
+        said.add(seen.job(story.attempt.job_id).state)
+        return situation(story.attempt, seen, Policy("", "")).loops
 
     until(story.cluster, looping)
     story.ask_proof()

@@ -5,6 +5,7 @@ import pytest
 from e2e.commandline import assert_goes_on, deployed, started, until
 
 BROKEN = "INSERT INTO o SELECT id, CAST(100 / (id - id) AS INT) AS w FROM s"
+SOON = {"give-up-after": "2s"}
 OTHER_COLUMNS = "INSERT INTO o SELECT id, 2 AS w FROM s WHERE id > 0"
 
 
@@ -49,7 +50,7 @@ def test_an_upgrade_that_flink_refuses_goes_back_and_is_not_tried_again(cluster,
 @pytest.mark.parametrize("mended_by", ["an edit", "the old file"])
 def test_an_upgrade_that_crashes_again_and_again_goes_back(cluster, job, mended_by):
     first = started(cluster, job)
-    job.write(sql=BROKEN)
+    job.write(sql=BROKEN, health=SOON)
     answer = cluster.json("deploy", job.path)
     assert (answer.code, answer.job["error"]["type"]) == (1, "JobFailed")
     assert "/ by zero" in answer.job["reason"]
@@ -66,7 +67,7 @@ def test_an_upgrade_that_crashes_again_and_again_goes_back(cluster, job, mended_
 
 def test_a_refused_file_is_tried_again_on_somebodys_word(cluster, job, monkeypatch):
     started(cluster, job)
-    job.write(sql=BROKEN)
+    job.write(sql=BROKEN, health=SOON)
     assert cluster.json("deploy", job.path).code == 1
     (job_id,) = cluster.live(job.name)
     monkeypatch.setattr("airflow_provider_flinksql.cli.owner.STARTED", 1)  # as another process
@@ -79,7 +80,7 @@ def test_a_refused_file_is_tried_again_on_somebodys_word(cluster, job, monkeypat
 
 def test_a_job_that_shall_hold_is_left_as_it_is_and_the_mended_file_takes_the_state_over(cluster, job):
     started(cluster, job)
-    job.write(sql=BROKEN, state={"on-failure": "hold"}, health={"timeout": "8s"})
+    job.write(sql=BROKEN, state={"on-failure": "hold"}, health={"timeout": "8s", **SOON})
     answer = cluster.json("deploy", job.path)
     assert (answer.code, answer.job["error"]["type"]) == (1, "JobFailed")
     (broken,) = cluster.live(job.name)

@@ -71,6 +71,7 @@ class Job:
     history: list[Kept] = field(default_factory=list)
     stops: dict[str, StopRun] = field(default_factory=dict)
     proofs: dict[str, float] = field(default_factory=dict)
+    failed: list[tuple[int, str]] = field(default_factory=list)
     absent_until: float = 0.0
     excused: bool = False
 
@@ -83,6 +84,12 @@ class Job:
         """Its query fails at the first record, or at the first one after a checkpoint."""
         query = self.spec.statements[0]
         return "crash" in query and (bool(self.kept) or "later" not in query)
+
+    @property
+    def failures_since_checkpoint(self) -> list[tuple[int, str]]:
+        """Times in milliseconds and causes, newest first."""
+        last = self.checkpoint_at if self.history else 0.0
+        return [(time, cause) for time, cause in reversed(self.failed[-16:]) if time > last * 1000]
 
     def become(self, state: str, now: float, cause: str | None = None) -> None:
         self.state, self.since, self.cause = state, now, cause or self.cause
@@ -184,8 +191,11 @@ class JobManager:
             return None
         if job.broken:  # RUNNING <-> RESTARTING for ever, and no checkpoint
             job.proofs.clear()
-            crashing = "RESTARTING" if job.state == "RUNNING" else "RUNNING"
-            return job.become(crashing, self.now, "StateMigrationException: the serializer must be compatible")
+            if job.state != "RUNNING":
+                return job.become("RUNNING", self.now)
+            cause = f"StateMigrationException: the serializer must be compatible at {self.now}"
+            job.failed.append((int(self.now * 1000), cause))
+            return job.become("RESTARTING", self.now, cause)
         if job.state == "INITIALIZING" and self.now - job.since >= START:
             job.become("RUNNING", self.now)
         if job.state != "RUNNING":

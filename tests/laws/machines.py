@@ -64,6 +64,7 @@ def spec(
         state=state,
         enabled=enabled,
         health_timeout=10.0,
+        give_up_after=2.0,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from airflow_provider_flinksql.errors import Blocked, Duplicate, InvalidQuery, NotFound, StatementFailed
 from airflow_provider_flinksql.model.after import StopOutcome
 from airflow_provider_flinksql.model.explained import Explained
+from airflow_provider_flinksql.model.failures import failures
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Stop
 from airflow_provider_flinksql.model.seen import ENDED, Detail, Seen, Sighting, Traits
 from airflow_provider_flinksql.model.snapshot import Snapshot
@@ -94,7 +95,7 @@ class FakeSessionCluster:
             checkpoint_id=last.checkpoint_id if last else None,
             checkpoint_location=last.location if last else None,
             cause=job.cause,
-            looping=job.broken and world.now - job.started > 3,
+            failures=failures(job.failures_since_checkpoint, int(job.started * 1000), 16),
             stopped_with=stopped,
             proof=proof,  # type: ignore[arg-type]
         )

@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_flinksql.errors import Blocked, Busy, JobFailed
 from airflow_provider_flinksql.model.after import after
+from airflow_provider_flinksql.model.failures import Failures
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Stop
 from airflow_provider_flinksql.model.plan import Plan, next_step, plan
 from airflow_provider_flinksql.model.policy import Policy
@@ -18,6 +19,7 @@ from airflow_provider_flinksql.model.spec import Spec, StatePolicy
 
 LINEAGE = "5a1c2a52-0000-4000-8000-000000000001"
 HERE, LIFE = "http://jobmanager:8081", "life-1"
+LOOP = Failures(5, 0, 20_000, 6_000)
 NOW, LONG_AGO = 10_000.0, 1_000.0
 SETTLED = 77_000
 BASES = (("execution.checkpointing.dir", "file:///chk"), ("execution.checkpointing.savepoint-dir", "file:///sp"))
@@ -114,7 +116,7 @@ SWAP_FRESH = SWAP.replace("Claim(2,1,False)", "Claim(2,2,True)")
 REPLACE_DEAD = "Check() " + START_2
 CANCELLED = look(listed(UP, "CANCELED"), snapshots=(CHECKPOINT,))
 FAILED = look(listed(UP, "FAILED"), snapshots=(CHECKPOINT,))
-CRASHES = {UP.job_id: Detail(cause="division by zero", looping=True)}
+CRASHES = {UP.job_id: Detail(cause="division by zero", failures=LOOP)}
 NOT_UP = look(listed(UP, "RESTARTING"), details=CRASHES, snapshots=(CHECKPOINT,))
 
 
@@ -247,7 +249,7 @@ def test_the_savepoint_of_a_failed_stop_is_older_than_a_later_checkpoint():
 
 
 def test_a_cancel_that_would_delete_the_checkpoints_it_relies_on_is_blocked():
-    details = {UP.job_id: Detail(cause="disk", looping=True, delete_on_cancellation=True)}
+    details = {UP.job_id: Detail(cause="disk", failures=LOOP, delete_on_cancellation=True)}
     with pytest.raises(Blocked, match="delete its checkpoints"):
         plan(HARMLESS, manifest(UP), replace(NOT_UP, details=tuple(details.items())), ME)
 
@@ -444,7 +446,7 @@ def test_a_job_that_does_not_come_up_fails_with_its_root_cause_and_is_left_as_it
 
 def test_a_changed_file_replaces_an_attempt_that_does_not_come_up():
     broken = submitted(landed=True)
-    seen = look(listed(broken, "RESTARTING"), details={broken.job_id: Detail(cause="bad", looping=True)})
+    seen = look(listed(broken, "RESTARTING"), details={broken.job_id: Detail(cause="bad", failures=LOOP)})
     made = plan(OTHER_QUERY, manifest(pending=broken), seen, ME)
     assert steps(made).startswith("Check() RequestStop(1,1,cancel) AwaitEnd(1,1) GiveUp(1) Claim(2,1,True)")
 

@@ -11,6 +11,7 @@ from airflow_provider_flinksql.errors import Blocked
 from airflow_provider_flinksql.model import carry
 from airflow_provider_flinksql.model.after import after
 from airflow_provider_flinksql.model.change import Change
+from airflow_provider_flinksql.model.failures import Failures
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Refused, Stop
 from airflow_provider_flinksql.model.plan import next_step, plan
 from airflow_provider_flinksql.model.policy import Policy
@@ -26,6 +27,7 @@ ME = Policy("me", LINEAGE, "me")
 OLD = Spec("orders", ("INSERT INTO t SELECT a FROM s",))
 NEW = replace(OLD, statements=("INSERT INTO t SELECT b FROM s",))
 SAVEPOINT = "file:///sp/orders/1/s/savepoint-1"
+LOOP = Failures(5, 0, 20_000, 6_000)
 CAUSE = "ArithmeticException: / by zero"
 
 
@@ -47,7 +49,7 @@ def upgrading(new: Spec = NEW, before: Attempt | None = None) -> Manifest:
 
 def look(state: str = "RESTARTING", detail: Detail | None = None, **values: Any) -> Seen:
     job_id = Manifest("orders", LINEAGE).id("job", 2)
-    detail = detail or Detail(cause=CAUSE, looping=True)
+    detail = detail or Detail(cause=CAUSE, failures=LOOP)
     jobs = (Sighting(job_id, "orders", state, attempt=2),)
     return Seen("here", "life", 100.0, jobs=jobs, details=((job_id, detail),), **values)
 
@@ -67,7 +69,7 @@ WITNESS = Snapshot("file:///chk/orders/2/x/chk-2", "checkpoint", "JobManager", 2
 HOLD = replace(NEW, state=StatePolicy(on_failure="hold"))
 KEPT = {
     "a deadline is no evidence": (upgrading(), look(detail=Detail(cause=CAUSE), waited=10_000.0)),
-    "it completed a checkpoint": (upgrading(), look(detail=Detail(cause=CAUSE, looping=True, checkpoint_at=9))),
+    "it completed a checkpoint": (upgrading(), look(detail=Detail(cause=CAUSE, failures=LOOP, checkpoint_at=9))),
     "a checkpoint of it lies in the folder": (upgrading(), look("FAILED", snapshots=(WITNESS,))),
     "the file says hold": (upgrading(HOLD), look()),
     "nothing was stopped for it": (upgrading(before=stopped_for(None)), look()),

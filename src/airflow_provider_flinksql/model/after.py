@@ -258,7 +258,7 @@ def assume(step: do.Step, spec: Spec, manifest: Manifest | None, seen: Seen, pol
             seen = _with(seen, job, Detail(restored=restored))
             return after(do.Landed(number), spec, sent, seen, policy), seen
         case do.AwaitRunning(number) | do.AwaitFinished(number) | do.AwaitProof(number) if manifest:
-            seen = _assume_wait(step, _get(manifest, number), seen)
+            seen = _assume_wait(step, _get(manifest, number), seen, spec)
         case do.RequestProof(number) if manifest:
             job_id = _get(manifest, number).job_id
             seen = _with(seen, seen.job(job_id), replace(seen.detail(job_id), proof="in-progress"))
@@ -293,7 +293,7 @@ def _assume_end(attempt: Attempt, seen: Seen) -> tuple[Seen, StopOutcome]:
     return replace(seen, snapshots=(*seen.snapshots, taken)), StopOutcome(True, location)
 
 
-def _assume_wait(step: do.Step, attempt: Attempt, seen: Seen) -> Seen:
+def _assume_wait(step: do.Step, attempt: Attempt, seen: Seen, spec: Spec) -> Seen:
     job = seen.job_of(attempt)
     detail = seen.detail(attempt.job_id)
     if job is None:
@@ -302,6 +302,7 @@ def _assume_wait(step: do.Step, attempt: Attempt, seen: Seen) -> Seen:
         return _with(seen, replace(job, state="FINISHED"), detail)
     if isinstance(step, do.AwaitProof):
         detail = replace(detail, proof="completed" if detail.checkpointing else detail.proof)
-    job = replace(job, state="RUNNING", all_running=True, stable_ms=STABLE_MS)
+    stable = max(STABLE_MS, int(spec.stable_for * 1000) + 1)
+    job = replace(job, state="RUNNING", all_running=True, stable_ms=stable)
     restored = detail.restored or (attempt.pinned.location if attempt.pinned else None)  # not told while it starts
-    return _with(replace(seen, waited=0.0), job, replace(detail, looping=False, restored=restored))
+    return _with(replace(seen, waited=0.0), job, replace(detail, failures=None, restored=restored))

@@ -119,11 +119,16 @@ def _prove(spec: Spec, pending: Attempt, seen: Seen, now: Situation) -> Next:
             f"Job {spec.name} runs as {pending.job_id}, but it restored from {detail.restored or 'nothing'} instead of "
             f"{pending.pinned}. Its output may be wrong: cancel it, then deploy again."
         )
+    stable_ms = job.stable_ms if job else 0
     if not detail.checkpointing:
-        stable = job is not None and job.stable_ms >= STABLE_MS
+        stable = stable_ms >= max(STABLE_MS, spec.stable_for * 1000)
         return Next(do.Confirm(pending.number) if stable else do.AwaitProof(pending.number), "it has no checkpoints")
-    if detail.proof == "completed":
+    if detail.proof == "completed" and stable_ms >= spec.stable_for * 1000:
         return Next(do.Confirm(pending.number), "it runs, and a checkpoint completed")
+    if detail.proof == "completed":
+        if seen.waited >= spec.health_timeout + spec.stable_for:
+            raise not_up(spec, replace(now, reason=f"it does not run {spec.stable_for:g} s undisturbed"))
+        return Next(do.AwaitProof(pending.number), f"it is to run {spec.stable_for:g} s undisturbed")
     if pending.proofs and seen.waited >= spec.health_timeout:
         raise not_up(spec, replace(now, reason="the checkpoint that was to prove it does not complete"))
     if detail.proof == "in-progress":

@@ -49,8 +49,8 @@ def proven_broken(manifest: Manifest, pending: Attempt, seen: Seen, now: Situati
     Not where it completed a checkpoint of its own: its sinks have committed, and going back would write that twice.
     Nor where nothing was stopped for its sake, or the same Spec ran before: going back would change nothing.
     """
-    current, detail = manifest.current, seen.detail(pending.job_id)
-    broken = now.outcome == "failed" or (now.status == "not-up" and detail.looping)
+    current = manifest.current
+    broken = now.outcome == "failed" or now.loops
     if not broken or current is None or (manifest.refused and manifest.refused.number == pending.number):
         return None
     stop = current.stop

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from airflow_provider_flinksql.model.explained import Explained
+from airflow_provider_flinksql.model.failures import Failures
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.snapshot import Snapshot
 
@@ -42,6 +43,7 @@ class Sighting:
     name: str
     state: str
     all_running: bool = False
+    started_at: int = 0
     changed_at: int = 0
     stable_ms: int = 0
     attempt: int | None = None
@@ -58,9 +60,9 @@ class Sighting:
 class Detail:
     """What only a closer look at one job tells.
 
-    ``restored``: the location it last restored from. ``looping``: the root cause that struck again and again with no
-    checkpoint between. ``stopped_with``: the savepoint of the stop that ended it. ``proof``: what became of the
-    checkpoint we asked for. ``checkpoint_…``: its newest completed checkpoint or savepoint.
+    ``restored``: the location it last restored from. ``failures``: how it failed since its last checkpoint.
+    ``stopped_with``: the savepoint of the stop that ended it. ``proof``: what became of the checkpoint we asked for.
+    ``checkpoint_…``: its newest completed checkpoint or savepoint.
     """
 
     checkpointing: bool = True
@@ -69,7 +71,7 @@ class Detail:
     checkpoint_id: int | None = None
     checkpoint_location: str | None = None
     cause: str | None = None
-    looping: bool = False
+    failures: Failures | None = None
     stopped_with: str | None = None
     proof: Proof = "none"
     delete_on_cancellation: bool = False

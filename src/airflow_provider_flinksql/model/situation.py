@@ -10,7 +10,10 @@ from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import Detail, Seen, Sighting
 
 STABLE_MS = 10_000
-"""How long a job without checkpoints must run undisturbed to count as up."""
+"""How long a job must run undisturbed to count as well, where no checkpoint tells."""
+
+STEADY_MS = 2_000
+"""How long a new job that has failed must run before it is asked for its proof: most fail again at once."""
 
 LATE_SUBMIT = 120.0
 """Seconds in which a submit may still land: the gateway retries for 60 s (measured), doubled."""
@@ -22,7 +25,7 @@ Status = Literal["up", "unsettled", "not-up", "transient", "finished", "stopped"
 
 @dataclass(frozen=True)
 class Situation:
-    """``outcome`` is set where the job is over, ``reason`` is for people.
+    """``outcome`` is set where the job is over, ``reason`` is for people. ``loops``: it fails alike again and again.
 
     ``unsettled``: live, and it cannot be told yet whether it comes up. ``transient``: on its way to another state.
     ``missing``: never seen, so it may still land. ``elsewhere``: recorded on another cluster.
@@ -31,6 +34,7 @@ class Situation:
     status: Status
     reason: str
     outcome: Outcome | None = None
+    loops: bool = False
 
     @property
     def live(self) -> bool:
@@ -113,8 +117,8 @@ def _listed(attempt: Attempt, job: Sighting, seen: Seen) -> Situation:
             return Situation("ended", "cancelled", "cancelled")
         case state if state in TRANSIENT:
             return Situation("transient", state)
-    if detail.looping:
-        return Situation("not-up", f"restarts again and again: {detail.cause}")
+    if loops(attempt, job, detail):
+        return Situation("not-up", f"restarts again and again, {detail.failures}: {detail.cause}", loops=True)
     if attempt.spec.mode == "batch":  # its tasks run one stage after another, never all at once
         return Situation("up" if job.state == "RUNNING" else "unsettled", job.state)
     if job.state == "RUNNING" and job.all_running and _settled(attempt, job, detail):
@@ -122,6 +126,15 @@ def _listed(attempt: Attempt, job: Sighting, seen: Seen) -> Situation:
     if seen.waited >= attempt.spec.health_timeout:
         return Situation("not-up", _not_up(job, detail))
     return Situation("unsettled", _not_up(job, detail))
+
+
+def loops(attempt: Attempt, job: Sighting, detail: Detail) -> bool:
+    """Whether the job fails alike again and again, and has not run longer since than it does between two failures."""
+    runs = job.state == "RUNNING" and (job.all_running or attempt.spec.mode == "batch")
+    undisturbed = job.stable_ms if runs else 0
+    if detail.failures is None or undisturbed >= max(STABLE_MS, detail.failures.pause):
+        return False
+    return detail.failures.loop(attempt.spec.give_up_after)
 
 
 def _by_stop(attempt: Attempt, savepoint: str | None = None) -> Situation | None:
@@ -136,7 +149,9 @@ def _by_stop(attempt: Attempt, savepoint: str | None = None) -> Situation | None
 
 def _settled(attempt: Attempt, job: Sighting, detail: Detail) -> bool:
     """Whether a confirmed job that restarted since has shown that it works; a pending one is proved by the plan."""
-    if attempt.state != "confirmed" or job.changed_at == attempt.settled_at:
+    if attempt.state != "confirmed":
+        return detail.failures is None or job.stable_ms >= STEADY_MS
+    if job.changed_at == attempt.settled_at:
         return True
     return job.stable_ms >= STABLE_MS or (detail.checkpoint_at or 0) > job.changed_at
 

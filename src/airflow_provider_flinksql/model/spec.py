@@ -32,7 +32,9 @@ class Spec:
 
     ``tables`` and ``setup`` are single statements in the order they run; ``statements`` are the INSERTs of the job
     (one Flink job; several become a statement set). ``properties`` are the effective Flink options of connection,
-    defaults file, job file and operator, under their present names (see :mod:`.options`).
+    defaults file, job file and operator, under their present names (see :mod:`.options`). ``health_timeout``,
+    ``give_up_after`` (how long a job fails alike until that is a loop) and ``stable_for`` (how long it must run
+    undisturbed to count as up) are in seconds.
     """
 
     name: str
@@ -48,6 +50,8 @@ class Spec:
     properties: Mapping[str, str] = field(default_factory=dict)
     state: StatePolicy = StatePolicy()
     health_timeout: float = 300.0
+    give_up_after: float = 15.0
+    stable_for: float = 0.0
 
     @cached_property
     def query_digest(self) -> str:

@@ -18,14 +18,12 @@ from airflow_provider_flinksql.clients.flink import (
 from airflow_provider_flinksql.clients.http import IO
 from airflow_provider_flinksql.clients.statefiles import Kept, StateFiles
 from airflow_provider_flinksql.errors import NotFound, Unreachable, UnsupportedScheme
+from airflow_provider_flinksql.model.failures import failures
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.options import canonical, duration
 from airflow_provider_flinksql.model.seen import Detail, Proof, Seen, Sighting, Traits
 from airflow_provider_flinksql.model.situation import burnt_name
 from airflow_provider_flinksql.model.snapshot import Snapshot
-
-LOOPING = 2
-"""So many failures of one root cause with no checkpoint between are no accident."""
 
 CACHES = ("web.refresh-interval", "rest.cache.checkpoint-statistics.timeout", "rest.cache.execution-graph.timeout")
 DEFAULT_AGE, UNREADABLE_AGE = "3 s", 3.0
@@ -44,6 +42,12 @@ class Survey:
         """Whether another JobManager may take the jobs over."""
         kind = self.config.get("high-availability.type") or self.config.get("high-availability") or "NONE"
         return kind.upper() != "NONE"
+
+    @property
+    def remembered_failures(self) -> int:
+        """How many failures of a job the JobManager tells of."""
+        size = self.config.get("web.exception-history-size", "")
+        return int(size) if size.isdecimal() else 16
 
 
 async def survey(jobmanager: JobManager) -> Survey:
@@ -151,6 +155,7 @@ class Look:
             name=job.name,
             state=job.state,
             all_running=0 < job.tasks["total"] == job.tasks["running"] + job.tasks["finished"],
+            started_at=job.start_time,
             changed_at=job.last_modification,
             stable_ms=job.start_time + job.duration - job.last_modification,
             attempt=attempt,
@@ -196,10 +201,10 @@ class Look:
         self, jobmanager: JobManager, source: str, number: int, sighting: Sighting
     ) -> tuple[Detail, list[Snapshot]]:
         checkpoints = await jobmanager.checkpoints(sighting.job_id)
-        exceptions = await jobmanager.exceptions(sighting.job_id)
+        exceptions = await jobmanager.exceptions(sighting.job_id, self._survey.remembered_failures)
         settings = await jobmanager.checkpoint_config(sighting.job_id) or {}
         deleted = bool((settings.get("externalization") or {}).get("delete_on_cancellation", False))
-        detail = _detail(checkpoints, exceptions, sighting)
+        detail = _detail(checkpoints, exceptions, sighting, self._survey.remembered_failures)
         lost = deleted and sighting.state == "CANCELED"
         kept = [c for c in checkpoints.completed if c.restorable] if checkpoints else []
         found = [
@@ -244,10 +249,12 @@ def _as_confirmed(attempt: Attempt, sighting: Sighting) -> bool:
     return sighting.all_running and sighting.changed_at == attempt.settled_at
 
 
-def _detail(checkpoints: Checkpoints | None, exceptions: list[JobException], sighting: Sighting) -> Detail:
+def _detail(
+    checkpoints: Checkpoints | None, exceptions: list[JobException], sighting: Sighting, remembered: int
+) -> Detail:
     completed = checkpoints.completed if checkpoints else ()
     last = max((c.time for c in completed), default=None)
-    recent = [e.cause for e in exceptions if last is None or e.time > last]
+    recent = [(e.time, e.cause) for e in exceptions if last is None or e.time > last]
     newest = completed[0] if completed else None
     stopped = _stopped_with(checkpoints, sighting)
     return Detail(
@@ -257,7 +264,7 @@ def _detail(checkpoints: Checkpoints | None, exceptions: list[JobException], sig
         checkpoint_id=newest.id if newest else None,
         checkpoint_location=newest.location if newest else None,
         cause=exceptions[0].cause if exceptions else None,
-        looping=bool(recent) and recent.count(recent[0]) >= LOOPING,
+        failures=failures(recent, last or sighting.started_at, remembered),
         stopped_with=stopped.location if stopped else None,
     )
 
