@@ -106,6 +106,8 @@ STOPPED = ended(
     "stopped",
     stops=(Stop(1, "savepoint", "file:///sp/orders/1/s", None, "completed", "file:///sp/orders/1/s/savepoint-1"),),
 )
+SAVED_AT = "file:///sp/orders/1/s/savepoint-1"
+STOPPED_FOR_2 = replace(STOPPED, stops=(replace(STOPPED.stops[0], purpose=2),))
 RUNS = look(listed(UP))
 NOTHING = look()
 PROOF = "RequestProof(1,1) AwaitProof(1) Confirm(1)"
@@ -209,7 +211,11 @@ def test_what_happens_on_deploy(row):
         pytest.param(PLAIN, manifest(ended("drained")), NOTHING, "--restore-from", id="stopped with --drain"),
         pytest.param(PLAIN, manifest(UP), NOTHING, "--restore-from", id="finished, seen by nobody, forgotten"),
         pytest.param(
-            HARMLESS, manifest(replace(UP, savepoint_folder=None)), RUNS, "savepoint-dir", id="no folder for savepoints"
+            HARMLESS,
+            manifest(replace(UP, savepoint_folder=None)),
+            replace(RUNS, options=()),
+            "savepoint-dir",
+            id="no folder for savepoints",
         ),
         pytest.param(PLAIN, None, look(Sighting("f" * 32, "orders", "RUNNING")), "--adopt", id="a stranger runs"),
     ],

@@ -6,7 +6,8 @@ from collections.abc import Set
 
 from airflow_provider_flinksql.errors import JobFailed, SavepointFailed
 from airflow_provider_flinksql.model import steps as do
-from airflow_provider_flinksql.model.manifest import Attempt, Manifest
+from airflow_provider_flinksql.model.folders import CHECKPOINT_DIR, SAVEPOINT_DIR
+from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Stop
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.refusal import refusal, refused
 from airflow_provider_flinksql.model.spec import Spec
@@ -44,7 +45,7 @@ def raise_if_over(step: do.Step, manifest: Manifest, began: Set[int], store: Sto
     current = manifest.current
     if not ended.sent and current and current.stop and current.stop.state == "failed":
         raise SavepointFailed(
-            f"Job {ended.spec.name} was not changed, it goes on: {current.stop.cause or 'its stop failed'}. "
+            f"Job {ended.spec.name} was not changed, it goes on: {why_not_stopped(current.stop)} "
             "Deploy again to try another savepoint."
         )
     raise JobFailed(f"Job {ended.spec.name}, attempt {ended.number} ({ended.job_id}): {ended.reason}.{_kept(manifest)}")
@@ -55,8 +56,19 @@ def _raise_if_not_stopped(step: do.AwaitEnd, manifest: Manifest) -> None:
     stop = attempt.stop if attempt else None
     if attempt and stop and stop.state == "failed" and stop.purpose is None and attempt.state != "ended":
         raise SavepointFailed(
-            f"Job {attempt.spec.name} was not stopped, it goes on: {stop.cause or 'the savepoint failed'}."
+            f"Job {attempt.spec.name} was not stopped, it goes on: {why_not_stopped(stop)}"
         )
+
+
+def why_not_stopped(stop: Stop) -> str:
+    """The cause of a failed stop, and where its savepoint was to go: a wrong folder is the most frequent one."""
+    cause = f"{(stop.cause or 'the savepoint failed').rstrip('.')}."
+    return f"{cause} {where_to(stop.folder)}" if stop.folder else cause
+
+
+def where_to(folder: str) -> str:
+    """Where a savepoint that failed was to go, and what says so."""
+    return f"It was to be written below {folder}, as {SAVEPOINT_DIR} or {CHECKPOINT_DIR} says."
 
 
 def _kept(manifest: Manifest) -> str:

@@ -268,8 +268,7 @@ class Deploy:
         seen = await self.target.look(
             spec.name, stored.manifest, reuse=reuse, closely=closely, job_id=policy.adopt_id
         )
-        before = to_be_judged(spec, stored.manifest, policy) if judged else None
-        if before:
+        for before in to_be_judged(spec, stored.manifest, policy) if judged else ():
             await self._compare(spec, before)
         waited = self.clock() - self._waiting[1] if self._waiting else 0.0
         gone = waited if self._waiting and _gone(self._waiting[0]) else 0.0

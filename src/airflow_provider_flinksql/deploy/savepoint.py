@@ -9,8 +9,10 @@ from typing import Any
 
 from airflow_provider_flinksql.clients.http import IO
 from airflow_provider_flinksql.deploy.onrecord import streaming_spec, unknown_job
+from airflow_provider_flinksql.deploy.outcome import where_to
 from airflow_provider_flinksql.deploy.perform import patience
 from airflow_provider_flinksql.errors import Blocked, Conflict, DeadlineExceeded, SavepointFailed
+from airflow_provider_flinksql.model.folders import next_savepoint_folder
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Savepoint
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.situation import situation
@@ -73,7 +75,9 @@ class TakeSavepoint:
                         name, attempt.job_id, attempt.number, last.number, last.location, last.size, last.seconds
                     )
                 elif last and last.number == asked:
-                    raise SavepointFailed(f"Job {name} goes on, but its savepoint failed: {last.cause}.")
+                    raise SavepointFailed(
+                        f"Job {name} goes on, but its savepoint failed: {last.cause}. {where_to(last.folder)}"
+                    )
                 else:
                     asked = await self._ask(stored, stored.manifest, policy)
             except Conflict:
@@ -81,27 +85,28 @@ class TakeSavepoint:
 
     async def _ask(self, stored: Stored, manifest: Manifest, policy: Policy) -> int:
         """Write the next one down. It is sent by whoever finds it on record and not at the JobManager."""
-        attempt = await self._up(manifest, policy)
-        if attempt.savepoint_folder is None:
+        attempt, base = await self._up(manifest, policy)
+        if base is None:
             raise Blocked(
                 f"Job {manifest.name} has no folder for savepoints. Set execution.checkpointing.savepoint-dir (or "
-                "execution.checkpointing.dir) in the connection, the defaults file or the cluster; it is used from the "
-                "next start on."
+                "execution.checkpointing.dir) in the connection, the defaults file or the cluster; what the "
+                "cluster says is used at once, the rest from the next start on."
             )
         number = attempt.savepoints[-1].number + 1 if attempt.savepoints else 1
-        folder = f"{attempt.savepoint_folder}/{manifest.id('savepoint', attempt.number, number)}"
+        folder = f"{base}/{manifest.id('savepoint', attempt.number, number)}"
         self.say(f"Asking job {attempt.job_id} for savepoint {number}; the job goes on.")
         self._put(stored, manifest, attempt, Savepoint(number, folder, policy.owner, stored.now))
         return number
 
-    async def _up(self, manifest: Manifest, policy: Policy) -> Attempt:
+    async def _up(self, manifest: Manifest, policy: Policy) -> tuple[Attempt, str | None]:
+        """The attempt that is up, and the folder for its savepoints."""
         current = manifest.current
         seen = await self.target.look(manifest.name, manifest)
         now = situation(current, seen, policy) if current else None
         if current is None or now is None or now.status != "up":
             why = now.reason if now else "it never came up"
             raise SavepointFailed(f"Job {manifest.name} is not up, so it can take no savepoint: {why}.")
-        return current
+        return current, next_savepoint_folder(current.spec, current, seen)
 
     async def _finish(self, stored: Stored, manifest: Manifest, attempt: Attempt, asked: Savepoint) -> None:
         """Wait for one that is on record, whoever asked for it, and write down what became of it."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from airflow_provider_flinksql.errors import Blocked
 from airflow_provider_flinksql.model import steps as do
-from airflow_provider_flinksql.model.candidates import checkpoint_folder, last_consent, pick
+from airflow_provider_flinksql.model.candidates import checkpoint_folder, has_written, last_consent, pick
+from airflow_provider_flinksql.model.folders import checkpoint_folder_of, next_savepoint_folder, savepoint_folder_of
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Refused, Stop
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import Detail, Seen, Sighting
@@ -36,7 +37,7 @@ def after(
     outcome: StopOutcome | None = None,
 ) -> Manifest:
     """The manifest once this step is done; for RequestStop, RequestProof, Submit and Burn: before it is sent."""
-    m = manifest or Manifest(spec.name, policy.lineage)
+    m = _learnt(manifest or Manifest(spec.name, policy.lineage), seen)
     match step:
         case do.Supersede():
             return _supersede(m, step, spec, seen, policy)
@@ -54,7 +55,8 @@ def after(
             return _change(m, number, burnt_in=seen.incarnation)
         case do.RequestStop(number, n, kind, purpose):
             attempt = _get(m, number)
-            folder = f"{attempt.savepoint_folder}/{m.id('stop', number, n)}" if kind != "cancel" else None
+            base = next_savepoint_folder(spec, attempt, seen)
+            folder = f"{base}/{m.id('stop', number, n)}" if kind != "cancel" else None
             return _change(m, number, stops=(*attempt.stops, Stop(n, kind, folder, purpose)))
         case do.AwaitEnd(number):
             return _stopped(m, number, outcome) if outcome else m
@@ -73,7 +75,7 @@ def _written(step: do.Step, spec: Spec, m: Manifest, seen: Seen, policy: Policy)
             now = situation(_get(m, number), seen, policy)
             return _end(m, number, seen, outcome=now.outcome, reason=now.reason)
         case do.GiveUp(number):
-            return _give_up(m, number, seen, policy)
+            return _give_up(m, number, spec, seen, policy)
         case do.Refuse(number):
             return replace(m, refused=_refused(_get(m, number), seen, policy))
         case do.Record() if m.current:
@@ -92,11 +94,24 @@ def _refused(pending: Attempt, seen: Seen, policy: Policy) -> Refused:
 
 def _still_refused(m: Manifest, spec: Spec, seen: Seen, policy: Policy) -> Refused | None:
     """What is claimed is wanted again; where somebody goes back, it is what runs now that is not wanted any more."""
-    current = m.current
-    if policy.rolls_back and current and current.spec.digest != spec.digest:
-        why = f"{policy.by or policy.owner} went back from it"
-        return Refused(current.spec.digest, current.number, current.query_version, why, seen.now, policy.owner)
+    if m.current and (left := _gone_back_from(m.current, spec, seen, policy)):
+        return left
     return None if m.refused and m.refused.digest == spec.digest else m.refused
+
+
+def _gone_back_from(left: Attempt, spec: Spec, seen: Seen, policy: Policy) -> Refused | None:
+    if not policy.rolls_back or left.spec.digest == spec.digest:
+        return None
+    why = f"{policy.by or policy.owner} went back from it"
+    return Refused(left.spec.digest, left.number, left.query_version, why, seen.now, policy.owner)
+
+
+def _learnt(m: Manifest, seen: Seen) -> Manifest:
+    """That an attempt on its way wrote state is noted with whatever is written: later nobody may be able to tell."""
+    pending = m.pending
+    if pending is None or pending.had_state or not has_written(pending, seen):
+        return m
+    return replace(m, pending=replace(pending, had_state=True))
 
 
 def _get(m: Manifest, number: int) -> Attempt:
@@ -112,10 +127,6 @@ def _change(m: Manifest, number: int, **values: object) -> Manifest:
 
 
 def _claimed(m: Manifest, step: do.Claim, spec: Spec, seen: Seen, policy: Policy) -> Attempt:
-    options = {**dict(seen.options), **spec.properties}
-    base = options.get("execution.checkpointing.dir")
-    savepoints = options.get("execution.checkpointing.savepoint-dir")
-    savepoints = savepoints or (f"{base.rstrip('/')}/savepoints" if base else None)
     job_id = m.id("job", step.number)
     explained = seen.planner_on(spec.digest)
     return Attempt(
@@ -129,8 +140,8 @@ def _claimed(m: Manifest, step: do.Claim, spec: Spec, seen: Seen, policy: Policy
         claimed_at=seen.now,
         cluster=seen.cluster,
         incarnation=seen.incarnation,
-        checkpoint_folder=f"{base.rstrip('/')}/{spec.name}/{step.query_version}/{job_id}" if base else None,
-        savepoint_folder=f"{savepoints.rstrip('/')}/{spec.name}/{step.query_version}" if savepoints else None,
+        checkpoint_folder=checkpoint_folder_of(spec, step.query_version, job_id, seen),
+        savepoint_folder=savepoint_folder_of(spec, step.query_version, seen),
         consent=last_consent(m.current, policy),
         accepted=tuple(sorted(policy.accept)),
         explained=explained if explained and explained.short_enough else None,
@@ -202,19 +213,25 @@ def _confirm(m: Manifest, number: int, seen: Seen) -> Manifest:
     return _end(m, number, seen, outcome="finished", reason="finished") if job and job.state == "FINISHED" else m
 
 
-def _give_up(m: Manifest, number: int, seen: Seen, policy: Policy) -> Manifest:
-    """Close the pending attempt; it becomes the current one if state of its own is what counts now."""
+def _give_up(m: Manifest, number: int, spec: Spec, seen: Seen, policy: Policy) -> Manifest:
+    """Close the pending attempt; it becomes the current one if state of its own is what counts now.
+
+    So it does where state of its own was written and is not found, or may have been and cannot be looked for.
+    """
     pending = _get(m, number)
+    unknown = pending.landed and not seen.searched
     now = situation(pending, seen, policy)
     outcome = now.outcome if pending.sent and now.outcome else "dropped"
     reason = now.reason if pending.sent else "given up before it was submitted"
     if m.refused and m.refused.number == number:
         reason = m.refused.reason
     m = _end(m, number, seen, outcome=outcome, reason=reason)
-    ended = m.pending
+    if pending.sent and (left := _gone_back_from(pending, spec, seen, policy)):
+        m = replace(m, refused=left)
+    ended = m.pending and replace(m.pending, had_state=m.pending.had_state or unknown)
     if ended is None:
         raise AssertionError("unreachable: the pending attempt was just ended")
-    if ended.snapshot is None and outcome not in ("stopped", "drained"):
+    if not ended.had_state and outcome not in ("stopped", "drained"):
         return replace(m, pending=None, closed=(*m.closed, ended))
     return replace(m, current=ended, pending=None, closed=(*m.closed, m.current) if m.current else m.closed)
 

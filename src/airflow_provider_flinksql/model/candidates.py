@@ -43,6 +43,12 @@ def candidates(current: Attempt, seen: Seen) -> tuple[Snapshot, ...]:
     return saved + own + kept
 
 
+def has_written(attempt: Attempt, seen: Seen) -> bool:
+    """Whether the attempt completed a checkpoint or savepoint of its own."""
+    written = attempt.had_state or any(snapshot.attempt == attempt.number for snapshot in seen.snapshots)
+    return written or seen.detail(attempt.job_id).checkpoint_at is not None
+
+
 def pick(manifest: Manifest, seen: Seen, policy: Policy, *, fresh: bool) -> Snapshot | None:
     """The snapshot that the pending attempt restores from; ``None`` when it starts empty."""
     asked = asked_for(manifest.current, policy)

@@ -37,14 +37,16 @@ def _from_checkpoint(wrote: Attempt, seen: Seen) -> bool:
     return left is not None and left.kind == "checkpoint"
 
 
-def to_be_judged(spec: Spec, manifest: Manifest | None, policy: Policy) -> Attempt | None:
-    """The attempt whose query a changed one must be compared with before anything is planned."""
+def to_be_judged(spec: Spec, manifest: Manifest | None, policy: Policy) -> tuple[Attempt, ...]:
+    """The attempts whose query a changed one must be compared with: whose state counts, a look has yet to tell."""
     current, pending = (manifest.current, manifest.pending) if manifest else (None, None)
-    if current is None or not current.spec.statements or spec.mode == "batch" or policy.stop or not spec.enabled:
-        return None
-    if pending and pending.landed and pending.spec.digest == spec.digest:
-        return None  # it was judged before it was sent
-    return current if judge(spec, current.spec).kind == "query" else None
+    if spec.mode == "batch" or policy.stop or not spec.enabled:
+        return ()
+    landed = pending if pending and pending.landed else None
+    if landed and landed.spec.digest == spec.digest:
+        return ()  # it was judged before it was sent
+    heads = (a for a in (current, landed) if a and a.spec.statements)
+    return tuple(a for a in heads if judge(spec, a.spec).kind == "query")
 
 
 def carries(spec: Spec, change: Change, manifest: Manifest, policy: Policy) -> bool:

@@ -10,16 +10,15 @@ from airflow_provider_flinksql.model.candidates import (
     asked_to_restart,
     candidates,
     checkpoint_folder,
-    choice,
 )
 from airflow_provider_flinksql.model.carry import carries, change_since
 from airflow_provider_flinksql.model.change import Change
+from airflow_provider_flinksql.model.folders import next_savepoint_folder
+from airflow_provider_flinksql.model.losing import nothing_to_lose, require_kept, require_lasting, require_state
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, StopKind
-from airflow_provider_flinksql.model.options import span
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import Seen
 from airflow_provider_flinksql.model.situation import Situation, situation
-from airflow_provider_flinksql.model.snapshot import plain
 from airflow_provider_flinksql.model.spec import Spec
 from airflow_provider_flinksql.model.steps import AwaitGone, AwaitRunning, End, Record, Step
 
@@ -72,11 +71,22 @@ def _choose(spec: Spec, manifest: Manifest, seen: Seen, policy: Policy) -> Next 
         return consent
     if change.kind == "same" and asked_to_restart(current, policy):
         change = Change("harmless", "none", "you asked to restart it")
-    fresh = change.kind == "query" and not carries(spec, change, manifest, policy)
+    bare = nothing_to_lose(current, seen, now)
+    fresh = change.kind == "query" and (bare or not carries(spec, change, manifest, policy))
+    if now.status == "finished" and not fresh and (change.kind == "query" or asked_to_restart(current, policy)):
+        raise _finished(spec, change)
     if now.over:
         return _over(spec, current, change, seen, now, fresh=fresh)
     with_savepoint = now.status == "up" and spec.state.stop_with == "savepoint" and policy.restart != "checkpoint"
     return _live(spec, current, change, seen, now, "savepoint" if with_savepoint else "cancel", fresh=fresh)
+
+
+def _finished(spec: Spec, change: Change) -> Blocked:
+    return Blocked(
+        f"Job {spec.name} has finished ({change.reason}): its sources ended, and Flink deletes the checkpoints of a "
+        "job that finishes, so there is nothing to go on from. --restore-from none runs it from the start once more, "
+        "and writes its rows again; --restore-from LOCATION goes on from a savepoint that was taken on the way."
+    )
 
 
 def _consented(
@@ -90,8 +100,8 @@ def _consented(
         return Next(AwaitRunning(current.number), now.reason)
     version = current.query_version + (change.kind == "query" or asked == "none")
     stop: StopKind | None = None if now.over else "savepoint" if now.status == "up" else "cancel"
-    if stop == "savepoint" and current.checkpoint_folder:
-        _require_lasting(spec, current, asked, seen)
+    if stop:
+        require_lasting(spec, current, asked, seen, stop)
     _require_there(spec, policy, seen)
     what = "start empty" if asked == "none" else f"restore {asked}"
     return Start(version, asked == "none", f"you asked to {what}", stop)
@@ -112,21 +122,6 @@ def _require_there(spec: Spec, policy: Policy, seen: Seen) -> None:
     )
 
 
-def _require_lasting(spec: Spec, current: Attempt, asked: str, seen: Seen) -> None:
-    """A checkpoint belongs to its job: Flink deletes it when newer ones came, and when the job ends well (measured)."""
-    if not plain(asked).startswith(f"{plain(current.checkpoint_folder or '')}/"):
-        return
-    deleted = seen.detail(current.job_id).delete_on_cancellation
-    way = "Its options delete it on a cancel, too, so a savepoint is what can be restored." if deleted else (
-        f"End the job first so that its checkpoints stay: flinksql stop {spec.name} --cancel; then deploy again with "
-        "--restore-from."
-    )
-    raise Blocked(
-        f"Job {spec.name}: --restore-from {asked} is a checkpoint of the job that runs, and Flink would delete it "
-        f"before it could be restored. Nothing was stopped. {way}"
-    )
-
-
 def _live(
     spec: Spec, current: Attempt, change: Change, seen: Seen, now: Situation, stop: StopKind, *, fresh: bool
 ) -> Next | Start | None:
@@ -135,20 +130,10 @@ def _live(
     if change.kind == "same":
         return _unchanged(spec, current, seen, now)
     if stop == "cancel" and not fresh:
-        _require_state(spec, current, seen, now)
-        if now.status == "up" and not candidates(current, seen):
-            raise Blocked(
-                f"Job {spec.name} is to go on from its newest checkpoint, and none of it is kept where it can be "
-                "restored. Nothing was stopped. Take a savepoint instead: flinksql restart, state.stop-with: savepoint."
-            )
-        if seen.detail(current.job_id).delete_on_cancellation:
-            raise Blocked(
-                f"Job {spec.name} cannot take a savepoint ({now.reason}), and cancelling it would delete its "
-                "checkpoints, as its options say. Give a location with --restore-from LOCATION, or start empty "
-                "with --restore-from none."
-            )
+        require_kept(spec, current, seen, now)
+        require_state(spec, current, seen, now)
         fresh = not candidates(current, seen)
-    elif stop == "savepoint" and current.savepoint_folder is None:
+    elif stop == "savepoint" and next_savepoint_folder(spec, current, seen) is None:
         raise no_savepoint_folder(spec.name)
     return Start(current.query_version + (change.kind == "query"), fresh, change.reason, stop)
 
@@ -176,7 +161,7 @@ def no_savepoint_folder(name: str) -> Blocked:
     return Blocked(
         f"Job {name} has no folder for savepoints, so it cannot be stopped without losing its state. Set "
         "execution.checkpointing.savepoint-dir (or execution.checkpointing.dir) in the connection, the defaults file "
-        "or the cluster; it is used from the next start on. To drop the state: flinksql stop --cancel."
+        "or the cluster; the next stop uses it. To drop the state: flinksql stop --cancel."
     )
 
 
@@ -194,29 +179,6 @@ def _over(
             f"Job {spec.name} was stopped with --drain, which fired its timers and ended its windows: going on from "
             "that savepoint would give other results. Name it with --restore-from LOCATION, or use --restore-from none."
         )
-    _require_state(spec, current, seen, now)
+    require_state(spec, current, seen, now)
     why = now.reason if change.kind == "same" else f"{now.reason}; {change.reason}"
     return Start(current.query_version + (change.kind == "query"), not candidates(current, seen), why)
-
-
-def _require_state(spec: Spec, current: Attempt, seen: Seen, now: Situation) -> None:
-    """Law: never start empty by accident."""
-    if not seen.searched:
-        raise Blocked(
-            f"Job {spec.name} is to be restored ({now.reason}), but its newest state cannot be looked for in "
-            f"{current.checkpoint_folder or 'an unknown folder'}. Name it with --restore-from LOCATION, or start "
-            "empty with --restore-from none."
-        )
-    if not candidates(current, seen) and (current.had_state or not current.fresh):
-        raise Blocked(
-            f"Job {spec.name} had state, and none of it was found ({now.reason}). Looked into the manifest, the "
-            f"JobManager's history and {current.checkpoint_folder}. Name a savepoint or checkpoint with "
-            "--restore-from LOCATION, or start empty with --restore-from none."
-        )
-    newest, limit = choice(current, seen), spec.state.max_age
-    if newest and limit and not newest.of_our_stop and newest.older_than(limit, seen.now):
-        raise Blocked(
-            f"Job {spec.name} is to be restored ({now.reason}), but its newest state, {newest}, is "
-            f"{span(seen.now - (newest.time or 0.0))} old, and state.max-age is {span(limit)}. Restore it all the same "
-            f"with --restore-from {newest.location}, or start empty with --restore-from none."
-        )

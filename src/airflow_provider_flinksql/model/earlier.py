@@ -9,9 +9,13 @@ from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 
 
 def earlier(manifest: Manifest, ended: Sequence[Attempt], number: int | None = None) -> tuple[Attempt, str]:
-    """The attempt to go back to and the location of its last state: the last of another Spec, or the one named."""
-    current = manifest.current
-    before = [a for a in ended if current and a.number < current.number]
+    """The attempt to go back to and the location of its last state: the last of another Spec, or the one named.
+
+    Gone back from is the attempt that was sent last, whether it runs, failed, or never came up.
+    """
+    sent = {a.number: a for a in (*ended, manifest.current, manifest.pending) if a and a.sent}
+    present = sent[max(sent)] if sent else None
+    before = [sent[n] for n in sorted(sent) if present and n < present.number]
     if number is not None:
         found = next((a for a in before if a.number == number), None)
         if found is None:
@@ -25,7 +29,7 @@ def earlier(manifest: Manifest, ended: Sequence[Attempt], number: int | None = N
         return found, location
     for attempt in reversed(before):
         location = last_state(attempt)
-        if location and current and attempt.spec.digest != current.spec.digest and attempt.spec.statements:
+        if location and present and attempt.spec.digest != present.spec.digest and attempt.spec.statements:
             return attempt, location
     raise Blocked(
         f"Job {manifest.name} has no earlier attempt of another file that left state on record, so there is nothing to "

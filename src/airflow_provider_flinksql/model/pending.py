@@ -6,11 +6,12 @@ from dataclasses import replace
 
 from airflow_provider_flinksql.errors import Blocked, JobFailed
 from airflow_provider_flinksql.model import steps as do
-from airflow_provider_flinksql.model.candidates import last_consent
+from airflow_provider_flinksql.model.candidates import asked_for, has_written, last_consent
 from airflow_provider_flinksql.model.choose import Next, Start, choose, not_up
+from airflow_provider_flinksql.model.losing import request_cancel, require_lasting
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.policy import Policy
-from airflow_provider_flinksql.model.refusal import has_written, proven_broken
+from airflow_provider_flinksql.model.refusal import proven_broken
 from airflow_provider_flinksql.model.run import choose_run
 from airflow_provider_flinksql.model.seen import Detail, Seen
 from airflow_provider_flinksql.model.situation import (
@@ -50,9 +51,21 @@ def next_step(spec: Spec, manifest: Manifest, seen: Seen, policy: Policy) -> Nex
         return Next(do.Confirm(pending.number), "it has finished")
     if now.over:
         return Next(do.GiveUp(pending.number), now.reason)
-    if now.status == "not-up" and spec.digest != pending.spec.digest and spec.mode == "streaming":
+    if _not_wanted(spec, pending, policy) and had_its_time(pending, seen, now):
         return _replace_broken(spec, manifest, pending, seen, policy, now)
     return _prove(spec, pending, seen, now)
+
+
+def _not_wanted(spec: Spec, pending: Attempt, policy: Policy) -> bool:
+    """Whether something else is to run, or the same from a state that a person named since."""
+    named = policy.restart is None and asked_for(pending, policy) is not None
+    return spec.digest != pending.spec.digest or named
+
+
+def had_its_time(pending: Attempt, seen: Seen, now: Situation) -> bool:
+    """Whether it does not come up: this deploy waited long enough, or an earlier one did and nothing was written."""
+    waited = seen.now - (pending.sent_at or seen.now) >= pending.spec.health_timeout
+    return now.status == "not-up" or (now.status == "unsettled" and waited and not has_written(pending, seen))
 
 
 def fits(manifest: Manifest, pending: Attempt, spec: Spec, wanted: Start, policy: Policy) -> bool:
@@ -96,12 +109,17 @@ def _replace_broken(
     A change is judged against the attempt that wrote state: one that never proved up and wrote none holds nobody up.
     """
     own = has_written(pending, seen)
-    ended = replace(pending, state="ended", outcome="cancelled", reason=now.reason)
+    ended = replace(pending, state="ended", outcome="cancelled", reason=now.reason, had_state=own)
     without = replace(manifest, current=ended if own else manifest.current, pending=None)
-    choose(spec, without, seen, policy)
+    wanted = (choose_run if spec.mode == "batch" else choose)(spec, without, seen, policy)
+    named = asked_for(without.current, policy)
+    if own and named:
+        require_lasting(spec, pending, named, seen, "cancel")
+    unwanted = named is not None or (isinstance(wanted, Start) and wanted.fresh)
+    cancel = request_cancel(spec, pending, seen, now, left_behind=unwanted)
     if seen.prepared != spec.digest:
         return Next(do.Check(), now.reason)
-    return Next(do.RequestStop(pending.number, len(pending.stops) + 1, "cancel", None), now.reason)
+    return Next(cancel, now.reason)
 
 
 def _prove(spec: Spec, pending: Attempt, seen: Seen, now: Situation) -> Next:
@@ -117,7 +135,7 @@ def _prove(spec: Spec, pending: Attempt, seen: Seen, now: Situation) -> Next:
     if not restored_as_pinned(pending, detail):
         raise JobFailed(
             f"Job {spec.name} runs as {pending.job_id}, but it restored from {detail.restored or 'nothing'} instead of "
-            f"{pending.pinned}. Its output may be wrong: cancel it, then deploy again."
+            f"{pending.pinned or 'starting empty'}. Its output may be wrong: cancel it, then deploy again."
         )
     stable_ms = job.stable_ms if job else 0
     if not detail.checkpointing:
@@ -137,9 +155,10 @@ def _prove(spec: Spec, pending: Attempt, seen: Seen, now: Situation) -> Next:
 
 
 def restored_as_pinned(attempt: Attempt, detail: Detail) -> bool:
-    """Whether the job restored what was pinned, or a later checkpoint of its own."""
-    if attempt.pinned is None or detail.restored is None:
+    """Whether the job restored what was pinned, nothing where nothing was, or a later checkpoint of its own."""
+    if detail.restored is None:
         return attempt.pinned is None
-    restored = plain(detail.restored)
-    own = attempt.checkpoint_folder
-    return restored == plain(attempt.pinned.location) or (own is not None and restored.startswith(plain(own) + "/"))
+    restored, own = plain(detail.restored), attempt.checkpoint_folder
+    if own is not None and restored.startswith(plain(own) + "/"):
+        return True
+    return attempt.pinned is not None and restored == plain(attempt.pinned.location)

@@ -7,22 +7,25 @@ first step of a plan, done, leaves the rest as the plan, and what would be refus
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from airflow_provider_flinksql.errors import Blocked, Busy
 from airflow_provider_flinksql.model import pending as on_its_way
 from airflow_provider_flinksql.model import steps as do
 from airflow_provider_flinksql.model.after import TO_BE_TAKEN, assume
+from airflow_provider_flinksql.model.candidates import asked_for, has_written
 from airflow_provider_flinksql.model.carry import change_since
 from airflow_provider_flinksql.model.change import Verdict
 from airflow_provider_flinksql.model.choose import Next, Start, choose, no_savepoint_folder
+from airflow_provider_flinksql.model.folders import next_savepoint_folder
+from airflow_provider_flinksql.model.losing import lost_by_cancel, request_cancel
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.refusal import in_force, refusal, refused
 from airflow_provider_flinksql.model.run import choose_run
 from airflow_provider_flinksql.model.seen import Seen, Sighting
-from airflow_provider_flinksql.model.situation import LATE_SUBMIT, may_land_late, situation
+from airflow_provider_flinksql.model.situation import LATE_SUBMIT, Situation, may_land_late, situation
 from airflow_provider_flinksql.model.spec import Spec
 
 Action = Literal[
@@ -61,7 +64,12 @@ def plan(spec: Spec, manifest: Manifest | None, seen: Seen, policy: Policy) -> P
     asked, consents = spec, policy
     while True:
         spec, policy = in_force(asked, m, consents)
-        found = next_step(spec, m, s, policy)
+        try:
+            found = next_step(spec, m, s, policy)
+        except Blocked:
+            if not _hangs_on_a_wait(manifest, steps):
+                raise
+            break
         if found is None:
             break
         if len(steps) == LONGEST:
@@ -73,10 +81,27 @@ def plan(spec: Spec, manifest: Manifest | None, seen: Seen, policy: Policy) -> P
     if action == "none" and (why := refusal(asked, m, consents)):
         raise refused(asked, why)
     reference = manifest and (manifest.current or manifest.pending)
-    verdict: Verdict = change_since(asked, reference, seen).verdict if reference and action != "none" else "none"
+    known = _with_what_is_on_record(seen, manifest)
+    verdict: Verdict = change_since(asked, reference, known).verdict if reference and action != "none" else "none"
     pinned = m.current.pinned if m and m.current and any(isinstance(step, do.Submit) for step in steps) else None
     location = pinned.location if pinned and not pinned.location.endswith(TO_BE_TAKEN) else None
     return Plan(action, verdict, _reason(reasons, action, seen, m), tuple(steps), location, asked.digest)
+
+
+def _hangs_on_a_wait(manifest: Manifest | None, steps: list[do.Step]) -> bool:
+    """Whether what is refused comes after an attempt that is on its way has come up; where it does not, another way
+    is open, and nothing is stopped before that is known."""
+    pending = manifest.pending if manifest else None
+    touched = any(isinstance(step, do.RequestStop) for step in steps)
+    return pending is not None and do.AwaitRunning(pending.number) in steps and not touched
+
+
+def _with_what_is_on_record(seen: Seen, manifest: Manifest | None) -> Seen:
+    """What the planner says, also of what was begun: that was asked before it was sent."""
+    pending = manifest.pending if manifest else None
+    if pending is None or pending.explained is None or seen.planner_on(pending.spec.digest):
+        return seen
+    return replace(seen, explained=(*seen.explained, (pending.spec.digest, pending.explained)))
 
 
 def require_approved(made: Plan, manifest: Manifest | None, policy: Policy) -> None:
@@ -136,13 +161,21 @@ def start(spec: Spec, manifest: Manifest, seen: Seen, policy: Policy, wanted: St
         if now.over:
             return Next(do.End(current.number), now.reason)
         if wanted.stop and seen.traits.upgrade == "stop-then-start":
-            kind = "cancel" if _stop_failed_for(current, pending) else wanted.stop
-            return Next(do.RequestStop(current.number, len(current.stops) + 1, kind, pending.number), wanted.why)
+            return Next(_make_room(spec, current, pending, seen, now, policy, wanted), wanted.why)
     if current and may_land_late(current, seen):
         return Next(do.Burn(current.number), LATE)
     if pending.state == "claimed":
         return Next(do.Pin(pending.number), wanted.why)
     return Next(do.Submit(pending.number), wanted.why)
+
+
+def _make_room(
+    spec: Spec, current: Attempt, pending: Attempt, seen: Seen, now: Situation, policy: Policy, wanted: Start
+) -> do.RequestStop:
+    if wanted.stop == "savepoint" and not _stop_failed_for(current, pending):
+        return do.RequestStop(current.number, len(current.stops) + 1, "savepoint", pending.number)
+    unwanted = wanted.fresh or asked_for(current, policy) is not None
+    return request_cancel(spec, current, seen, now, purpose=pending.number, left_behind=unwanted)
 
 
 def _stop(spec: Spec, manifest: Manifest, seen: Seen, policy: Policy) -> Next | None:
@@ -167,15 +200,35 @@ def _stop(spec: Spec, manifest: Manifest, seen: Seen, policy: Policy) -> Next | 
             return Next(do.AwaitGone(attempt.number), now.reason)
         if not attempt.landed:
             return Next(do.Landed(attempt.number), "it runs")
-        kind = policy.stop or ("savepoint" if now.status == "up" and spec.mode == "streaming" else "cancel")
-        failed = attempt.stop
-        if failed and failed.state == "failed" and failed.purpose is None and failed.kind == "savepoint":
-            kind = "cancel" if spec.state.on_savepoint_failure == "checkpoint" else kind
-        if kind != "cancel" and attempt.savepoint_folder is None:
-            raise no_savepoint_folder(spec.name)
-        why = "the job file says enabled: false" if not policy.stop else "you asked to stop it"
-        return Next(do.RequestStop(attempt.number, len(attempt.stops) + 1, kind, None), why)
+        return _ask_to_end(spec, attempt, seen, policy, now)
     return None
+
+
+def _ask_to_end(spec: Spec, attempt: Attempt, seen: Seen, policy: Policy, now: Situation) -> Next:
+    """How a live job is ended that shall stay so. A cancel is a person's word, or what is left where none was taken."""
+    why = "you asked to stop it" if policy.stop else "the job file says enabled: false"
+    if policy.stop == "cancel":
+        lost = lost_by_cancel(attempt, seen, now)
+        cancel = request_cancel(spec, attempt, seen, now, left_behind=True)
+        return Next(cancel, f"{why}; {lost}" if lost else why)
+    saved = has_written(attempt, seen)
+    if now.status == "unsettled" and saved and not policy.stop:
+        return Next(do.AwaitRunning(attempt.number), now.reason)
+    never_up = not saved and on_its_way.had_its_time(attempt, seen, now)
+    ended_so = now.status != "up" and not policy.stop
+    if spec.mode == "batch" or never_up or ended_so or _checkpoint_will_do(spec, attempt, seen, now):
+        return Next(request_cancel(spec, attempt, seen, now), why)
+    if next_savepoint_folder(spec, attempt, seen) is None:
+        raise no_savepoint_folder(spec.name)
+    return Next(do.RequestStop(attempt.number, len(attempt.stops) + 1, policy.stop or "savepoint", None), why)
+
+
+def _checkpoint_will_do(spec: Spec, attempt: Attempt, seen: Seen, now: Situation) -> bool:
+    """Whether the savepoint of a stop failed, and the file says that the newest checkpoint is enough, if it lasts."""
+    failed = attempt.stop
+    if failed is None or failed.state != "failed" or failed.kind == "cancel":
+        return False
+    return spec.state.on_savepoint_failure == "checkpoint" and lost_by_cancel(attempt, seen, now) is None
 
 
 def _spared(attempt: Attempt, policy: Policy) -> bool:
@@ -272,7 +325,8 @@ def _failed_stop(spec: Spec, manifest: Manifest, seen: Seen, policy: Policy) -> 
     current, pending = manifest.current, manifest.pending
     if not (current and pending and _stop_failed_for(current, pending) and situation(current, seen, policy).live):
         return None
-    if spec.state.on_savepoint_failure == "checkpoint" and current.stop and current.stop.kind != "cancel":
+    now = situation(current, seen, policy)
+    if _checkpoint_will_do(spec, current, seen, now):
         return None
     return Next(do.GiveUp(pending.number), "the running job could not be stopped, so it goes on")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from airflow_provider_flinksql.errors import Blocked
+from airflow_provider_flinksql.model.candidates import has_written
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Refused
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import Seen
@@ -58,9 +59,3 @@ def proven_broken(manifest: Manifest, pending: Attempt, seen: Seen, now: Situati
     if not made_room or current.spec.digest == pending.spec.digest or pending.spec.state.on_failure == "hold":
         return None
     return None if has_written(pending, seen) else now.reason
-
-
-def has_written(attempt: Attempt, seen: Seen) -> bool:
-    """Whether the attempt completed a checkpoint or savepoint of its own."""
-    written = any(snapshot.attempt == attempt.number for snapshot in seen.snapshots)
-    return written or seen.detail(attempt.job_id).checkpoint_at is not None
