@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Set
 
-from airflow_provider_flinksql.errors import JobFailed, SavepointFailed
+from airflow_provider_flinksql.errors import Blocked, JobFailed, SavepointFailed
 from airflow_provider_flinksql.model import steps as do
 from airflow_provider_flinksql.model.folders import CHECKPOINT_DIR, SAVEPOINT_DIR
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Stop
@@ -26,6 +26,30 @@ def raise_if_refused(spec: Spec, manifest: Manifest | None, policy: Policy, bega
         f"Job {spec.name}: {why.reason}. What ran before runs again as attempt {current.number} ({current.job_id}), "
         f"restored from {current.pinned}. This file is refused from now on: edit it, or say --again."
     )
+
+
+def raise_if_taken(manifest: Manifest | None, began: Set[int], claimed: Set[int], owner: str, store: Store) -> None:
+    """Whoever ended an attempt that this deploy began, or took over one that it claimed as ``owner``, wins.
+
+    This deploy starts nothing any more then. A run that has finished did so for everybody who waited for it.
+    """
+    if manifest is None:
+        return
+    heads = {a.number: a for a in (manifest.pending, manifest.current) if a}
+    for number in sorted(began):
+        attempt = heads.get(number) or next((a for a in store.history(manifest.name) if a.number == number), None)
+        went_back = manifest.refused is not None and manifest.refused.number == number
+        if attempt is None or attempt.outcome == "finished" or went_back:
+            continue
+        if attempt.state != "ended" and (attempt.owner == owner or number not in claimed):
+            continue
+        if attempt.outcome in ("failed", "cancelled", "gone") and not attempt.stops:
+            raise JobFailed(f"Job {manifest.name}, attempt {number} ({attempt.job_id}): {attempt.reason}.")
+        taken = attempt.reason or f"{attempt.by or attempt.owner} put another file in its place"
+        raise Blocked(
+            f"Job {manifest.name}: somebody else ended attempt {number}, which this deploy began: {taken}. Nothing "
+            "more was started. Deploy again if it is to run all the same."
+        )
 
 
 def raise_if_over(step: do.Step, manifest: Manifest, began: Set[int], store: Store) -> None:

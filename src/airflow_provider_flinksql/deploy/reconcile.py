@@ -5,34 +5,28 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeGuard
+from typing import TypeGuard
 
 from airflow_provider_flinksql.clients.http import IO
-from airflow_provider_flinksql.deploy.outcome import raise_if_over, raise_if_refused
+from airflow_provider_flinksql.deploy.observe import Observer
+from airflow_provider_flinksql.deploy.outcome import raise_if_over, raise_if_refused, raise_if_taken
 from airflow_provider_flinksql.deploy.perform import perform
 from airflow_provider_flinksql.errors import (
-    Blocked,
     Busy,
     Conflict,
     DeadlineExceeded,
     Duplicate,
     FlinkSqlError,
-    InvalidQuery,
     SavepointFailed,
-    UnsupportedScheme,
 )
 from airflow_provider_flinksql.model import steps as do
 from airflow_provider_flinksql.model.after import after
-from airflow_provider_flinksql.model.candidates import asked_to_restart, named_unchecked
-from airflow_provider_flinksql.model.carry import to_be_judged
 from airflow_provider_flinksql.model.change import Verdict
-from airflow_provider_flinksql.model.explained import Explained
-from airflow_provider_flinksql.model.manifest import Attempt, Manifest
+from airflow_provider_flinksql.model.manifest import Manifest
 from airflow_provider_flinksql.model.plan import Action, Plan, next_step, plan, require_approved
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.refusal import in_force
 from airflow_provider_flinksql.model.seen import Seen
-from airflow_provider_flinksql.model.snapshot import Snapshot
 from airflow_provider_flinksql.model.spec import Spec
 from airflow_provider_flinksql.model.text import describe, pinned, warnings
 from airflow_provider_flinksql.stores import Store, Stored
@@ -127,8 +121,7 @@ class Deploy:
     planned: Callable[[Plan], None] = lambda _: None
     earlier: Earlier | None = None
     began: set[int] = field(default_factory=set)
-    prepared: str | None = None
-    explained: dict[str, Explained | None] = field(default_factory=dict)
+    _claimed: set[int] = field(default_factory=set)
     _waiting: tuple[do.Wait | do.AwaitGone, float] | None = None
     _started: float = 0.0
     _trouble: float | None = None
@@ -136,6 +129,7 @@ class Deploy:
 
     def __post_init__(self) -> None:
         self._started = self.clock()
+        self._observer = Observer(self.target)
         if self.earlier:
             self.began.update(self.earlier.began)
             self._waiting = (do.AwaitRunning(self.earlier.number), self._started - self.earlier.waited)
@@ -149,8 +143,9 @@ class Deploy:
             wanted, consents = in_force(spec, stored.manifest, policy)
             seen = await self._look(wanted, stored, consents, reuse=reuse, judged=check)
             made = plan(spec, stored.manifest, replace(seen, prepared=None), policy)
-            if check and self.prepared != wanted.digest and any(isinstance(step, do.Check) for step in made.steps):
-                await self._check(wanted)
+            fresh = self._observer.prepared != wanted.digest
+            if check and fresh and any(isinstance(step, do.Check) for step in made.steps):
+                await self._observer.check(wanted)
             return made
         finally:
             await self.target.release()
@@ -170,6 +165,7 @@ class Deploy:
         while True:
             try:
                 stored = stored or self.store.get(asked.name)
+                raise_if_taken(stored.manifest, self.began, self._claimed, consents.owner, self.store)
                 spec, policy = in_force(asked, stored.manifest, consents)
                 if seen is None:
                     seen = await self._look(spec, stored, policy)
@@ -180,8 +176,8 @@ class Deploy:
                     return Deployed(stored.manifest, begun)
                 step, why = found.step, found.why
                 if isinstance(step, do.Check):
-                    await self._check(spec)
-                    seen = replace(seen, prepared=self.prepared, explained=self._planner_said())
+                    await self._observer.check(spec)
+                    seen = self._observer.told(seen)
                     continue
                 under_way = True
                 if isinstance(step, IDLE):
@@ -192,6 +188,7 @@ class Deploy:
                     continue
                 self._describe(step, why, stored.manifest)
                 stored = await self._do(step, spec, stored, seen, policy)
+                self._trouble = None
                 if isinstance(step, ACTING):
                     seen = None
             except Conflict:
@@ -208,25 +205,28 @@ class Deploy:
     async def _do(self, step: do.Step, spec: Spec, stored: Stored, seen: Seen, policy: Policy) -> Stored:
         """Do one step; what acts is written down before it is sent."""
         outcome = None
-        now = replace(seen, now=self.store.get(spec.name).now) if isinstance(step, do.Submit) else seen
         if isinstance(step, WRITTEN_FIRST):
-            stored = self._put(stored, after(step, spec, stored.manifest, now, policy))
+            stored = self._put(stored, after(step, spec, stored.manifest, self._dated(seen, spec), policy))
         if isinstance(step, do.Submit | do.Claim):
             self.began.add(step.number)
+        if isinstance(step, do.Claim):
+            self._claimed.add(step.number)
         if isinstance(step, do.Submit):
             self._waiting = None  # what was waited for another job does not count for this one
             return await self._submit(step, spec, stored, seen, policy)
         if isinstance(step, ACTING) and stored.manifest:
             outcome = await perform(step, self.target, stored.manifest, seen, self.io, self.clock)
         if not isinstance(step, WRITTEN_FIRST):
-            left = after(step, spec, stored.manifest, seen, policy, outcome)
+            left = after(step, spec, stored.manifest, self._dated(seen, spec), policy, outcome)
             if isinstance(step, do.Pin) and left.pending and left.pending.pinned:
-                await self._require_there(spec.name, left.pending.pinned)
+                await self._observer.require_there(spec.name, left.pending.pinned)
             stored = self._put(stored, left)
         if isinstance(step, do.Pin) and (chosen := pinned(stored.manifest, step.number, seen)):
             self._say(chosen)
         if stored.manifest:
             raise_if_over(step, stored.manifest, self.began, self.store)
+        if isinstance(step, do.GiveUp | do.End):
+            self.began.discard(step.number)
         return stored
 
     async def _submit(self, step: do.Submit, spec: Spec, stored: Stored, seen: Seen, policy: Policy) -> Stored:
@@ -241,7 +241,8 @@ class Deploy:
                 return stored
         if seen.traits.job_id == "theirs":
             return stored  # only a look tells the id
-        return self._put(stored, after(do.Landed(step.number), spec, stored.manifest, seen, policy))
+        landed = after(do.Landed(step.number), spec, stored.manifest, self._dated(seen, spec), policy)
+        return self._put(stored, landed)
 
     def _put(self, stored: Stored, manifest: Manifest) -> Stored:
         if manifest == stored.manifest:
@@ -249,63 +250,18 @@ class Deploy:
         version = self.store.put(manifest, stored.version)
         return Stored(replace(manifest, closed=()), version, stored.now)
 
-    async def _check(self, spec: Spec) -> None:
-        """Try everything that can fail; the session stays open for the submit."""
-        self.explained[spec.digest] = await self.target.check(spec)
-        self.prepared = spec.digest
+    def _dated(self, seen: Seen, spec: Spec) -> Seen:
+        """The look with the store's time of a write that is about to be made: what led to it may have taken long."""
+        return replace(seen, now=self.store.get(spec.name).now)
 
     async def _look(
         self, spec: Spec, stored: Stored, policy: Policy, *, reuse: bool = False, judged: bool = True
     ) -> Seen:
-        """A job that is to be replaced is looked at closely even if it is well: its checkpoints may be needed.
-
-        Where its query changed, the planner is asked what that means, unless the change is not to be ``judged``.
-        """
-        current = stored.manifest.current if stored.manifest else None
-        named = named_unchecked(stored.manifest, policy)
-        wished = named is not None or (current is not None and asked_to_restart(current, policy))
-        closely = current is not None and (wished or current.spec.digest != spec.digest)
-        seen = await self.target.look(
-            spec.name, stored.manifest, reuse=reuse, closely=closely, job_id=policy.adopt_id
-        )
-        for before in to_be_judged(spec, stored.manifest, policy) if judged else ():
-            await self._compare(spec, before)
+        """What there is to see, and how long this deploy has waited for it to change."""
+        seen = await self._observer.look(spec, stored, policy, reuse=reuse, judged=judged)
         waited = self.clock() - self._waiting[1] if self._waiting else 0.0
         gone = waited if self._waiting and _gone(self._waiting[0]) else 0.0
-        found = await self._find(named) if named and spec.mode == "streaming" else "there"
-        seen = replace(seen, prepared=self.prepared, explained=self._planner_said(), named=found)
-        return replace(seen, now=stored.now, waited=waited, absent_for=gone)
-
-    async def _require_there(self, name: str, chosen: Snapshot) -> None:
-        """Told before the submit would fail of it, and while another state can still be named."""
-        if await self._find(chosen.location) == "missing":
-            raise Blocked(
-                f"Job {name} is to be restored from {chosen}, which somebody deleted. flinksql snapshots {name} "
-                "shows what is left: name it with --restore-from LOCATION, or start empty with --restore-from none."
-            )
-
-    async def _find(self, location: str) -> Literal["there", "missing", "unchecked"]:
-        try:
-            return "there" if await self.target.exists(location) else "missing"
-        except UnsupportedScheme:
-            return "unchecked"
-
-    def _planner_said(self) -> tuple[tuple[str, Explained], ...]:
-        return tuple((digest, said) for digest, said in self.explained.items() if said)
-
-    async def _compare(self, spec: Spec, before: Attempt) -> None:
-        """What ran is explained anew where nobody kept what the planner said, or another Flink said it."""
-        if spec.digest not in self.explained:
-            await self._check(spec)
-        said, kept, digest = self.explained[spec.digest], before.explained, before.spec.digest
-        if digest in self.explained or (kept and said and kept.flink_version == said.flink_version):
-            return
-        self.prepared = None
-        try:
-            self.explained[digest] = await self.target.explain(before.spec)
-        except InvalidQuery as error:  # its tables are gone: what it did cannot be told any more
-            log.debug("The query of attempt %d cannot be explained any more: %s", before.number, error)
-            self.explained[digest] = None
+        return replace(seen, waited=waited, absent_for=gone)
 
     def _may_defer(self, step: do.Step) -> TypeGuard[do.Wait]:
         if self.limits.inline is None or not isinstance(step, do.WAITS) or self._waiting is None:
@@ -340,10 +296,10 @@ class Deploy:
         await self.io.sleep(min(max(here / 10, 0.05), 2.0))
 
     async def _pause(self, error: FlinkSqlError, seconds: float) -> None:
-        """The same trouble is borne for ``limits.outage``, counted from when it began."""
+        """Trouble is borne for ``limits.outage``, counted from when it began; a step that was done ends it."""
         now = self.clock()
         self._trouble = now if self._trouble is None else self._trouble
-        if now - self._trouble > self.limits.outage:
+        if now - self._trouble > self.limits.outage or self._spent() > self.limits.total:
             raise error
         self._say(f"{error} Trying again.")
         await self.io.sleep(seconds)
