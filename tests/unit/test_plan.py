@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_flinksql.errors import Blocked, Busy, JobFailed
 from airflow_provider_flinksql.model.after import after
+from airflow_provider_flinksql.model.explained import Explained
 from airflow_provider_flinksql.model.failures import Failures
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Stop
 from airflow_provider_flinksql.model.plan import Plan, next_step, plan
@@ -16,6 +17,7 @@ from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import Detail, Seen, Sighting, Traits
 from airflow_provider_flinksql.model.snapshot import Snapshot
 from airflow_provider_flinksql.model.spec import Spec, StatePolicy
+from airflow_provider_flinksql.model.steps import Claim
 
 LINEAGE = "5a1c2a52-0000-4000-8000-000000000001"
 HERE, LIFE = "http://jobmanager:8081", "life-1"
@@ -265,6 +267,34 @@ def test_a_job_is_cancelled_and_restored_from_its_checkpoint_where_the_file_says
     made = plan(spec, manifest(UP), replace(RUNS, snapshots=(CHECKPOINT,)), ME)
     assert "RequestStop(1,1,cancel,2)" in steps(made)
     assert made.restored_from == CHECKPOINT.location
+
+
+OF_2_3 = manifest(replace(STOPPED, flink_version="2.3.0"))
+
+
+def on_flink(version: str) -> Seen:
+    return look(explained=((PLAIN.digest, Explained(version, "")),), prepared=PLAIN.digest)
+
+
+def test_an_older_flink_is_not_asked_to_read_the_state_of_a_newer_one():
+    with pytest.raises(Blocked, match=r"Flink 2\.3\.0 wrote\. This cluster is Flink 1\.20\.3"):
+        plan(PLAIN, OF_2_3, on_flink("1.20.3"), ME)
+
+
+@pytest.mark.parametrize("here", ["2.3.0", "2.3.1", "2.4.0", "3.0.0"])
+def test_a_flink_as_new_as_the_state_restores_it(here):
+    assert steps(plan(PLAIN, OF_2_3, on_flink(here), ME)) == START_2
+
+
+def test_a_person_may_name_the_state_of_a_newer_flink():
+    named = replace(ME, restore_from="file:///sp/mine")
+    assert plan(PLAIN, OF_2_3, on_flink("1.20.3"), named).restored_from == "file:///sp/mine"
+
+
+def test_a_claim_keeps_the_version_of_the_cluster():
+    claimed = after(Claim(2, 1, False), PLAIN, OF_2_3, on_flink("2.4.0"), ME)
+    assert claimed.pending.flink_version == "2.4.0"
+    assert Attempt.from_json(claimed.pending.to_json()) == claimed.pending
 
 
 # --- what a person says, once -------------------------------------------------------------------------------------

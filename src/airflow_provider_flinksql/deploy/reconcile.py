@@ -143,10 +143,12 @@ class Deploy:
             wanted, consents = in_force(spec, stored.manifest, policy)
             seen = await self._look(wanted, stored, consents, reuse=reuse, judged=check)
             made = plan(spec, stored.manifest, replace(seen, prepared=None), policy)
-            fresh = self._observer.prepared != wanted.digest
-            if check and fresh and any(isinstance(step, do.Check) for step in made.steps):
+            if not check or not any(isinstance(step, do.Check) for step in made.steps):
+                return made
+            if self._observer.prepared != wanted.digest:
                 await self._observer.check(wanted)
-            return made
+            told = replace(self._observer.told(seen), prepared=None)  # what the check found may be against it
+            return plan(spec, stored.manifest, told, policy)
         finally:
             await self.target.release()
 

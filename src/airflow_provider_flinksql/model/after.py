@@ -145,6 +145,7 @@ def _claimed(m: Manifest, step: do.Claim, spec: Spec, seen: Seen, policy: Policy
         consent=last_consent(m.current, policy),
         accepted=tuple(sorted(policy.accept)),
         explained=explained if explained and explained.short_enough else None,
+        flink_version=explained.flink_version if explained else "",
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from airflow_provider_flinksql.model.explained import Explained
+from airflow_provider_flinksql.model.flinkversion import minor
 from airflow_provider_flinksql.model.judge import Finding, Verdict, compare, expires, gravest
 from airflow_provider_flinksql.model.options import Effect, duration, effect_on_state
 from airflow_provider_flinksql.model.spec import Spec
@@ -88,7 +89,7 @@ def _cannot_compare(new: Spec, old: Spec, planned: Explained | None, before: Exp
         return "which cannot be judged before the planner was asked for the old and the new query"
     if not planned.text or not before.text:
         return "and the planner did not tell the operators of both"
-    if _minor(planned.flink_version) != _minor(before.flink_version):
+    if minor(planned.flink_version) != minor(before.flink_version):
         return f"and the plans are of Flink {before.flink_version} and {planned.flink_version}"
     return None
 
@@ -101,7 +102,7 @@ def _option(key: str, new: Spec, old: Spec, planned: Explained, from_checkpoint:
             return None
         case "max-parallelism":
             return Finding("fails", f"{key} changes: Flink would refuse to restore")
-        case "ttl" if _minor(planned.flink_version) >= (2, 0) or _lives(key, new) == _lives(key, old):
+        case "ttl" if minor(planned.flink_version) >= (2, 0) or _lives(key, new) == _lives(key, old):
             return None
         case "ttl":
             why = "with or without a time to live, state has another form in Flink 1, and the job would fail"
@@ -140,7 +141,7 @@ def _setup(new: Spec, old: Spec, planned: Explained, before: Explained) -> Itera
                 yield Finding("unknown", f"the function {name} changes, and what it does is not seen in the plan")
             continue
         yield Finding("unknown", f"a {' '.join(form.split()[:2])} statement changes, which is not seen in the plan")
-    if _minor(planned.flink_version) >= (2, 0):
+    if minor(planned.flink_version) >= (2, 0):
         return  # takes state with another time to live for what it is
     hints, were = ([one for one in spec.statements if _TTL_HINT.search(one)] for spec in (new, old))
     if [normal_form(one) for one in hints] != [normal_form(one) for one in were]:
@@ -188,10 +189,6 @@ def _changed_parts(new: Spec, old: Spec) -> list[str]:
 
 def _differs(new: Spec, old: Spec, field: str) -> bool:
     return new.query_digest != replace(new, **{field: getattr(old, field)}).query_digest
-
-
-def _minor(version: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
 
 
 def _list(words: list[str]) -> str:

@@ -14,7 +14,13 @@ from airflow_provider_flinksql.model.candidates import (
 from airflow_provider_flinksql.model.carry import carries, change_since
 from airflow_provider_flinksql.model.change import Change
 from airflow_provider_flinksql.model.folders import next_savepoint_folder
-from airflow_provider_flinksql.model.losing import nothing_to_lose, require_kept, require_lasting, require_state
+from airflow_provider_flinksql.model.losing import (
+    nothing_to_lose,
+    require_kept,
+    require_lasting,
+    require_readable,
+    require_state,
+)
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, StopKind
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import Seen
@@ -180,5 +186,6 @@ def _over(
             "that savepoint would give other results. Name it with --restore-from LOCATION, or use --restore-from none."
         )
     require_state(spec, current, seen, now)
+    require_readable(spec, current, seen)
     why = now.reason if change.kind == "same" else f"{now.reason}; {change.reason}"
     return Start(current.query_version + (change.kind == "query"), not candidates(current, seen), why)

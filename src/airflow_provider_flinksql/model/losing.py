@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from airflow_provider_flinksql.errors import Blocked
 from airflow_provider_flinksql.model.candidates import candidates, choice, has_written
+from airflow_provider_flinksql.model.flinkversion import too_old
 from airflow_provider_flinksql.model.manifest import Attempt, StopKind
 from airflow_provider_flinksql.model.options import span
 from airflow_provider_flinksql.model.seen import Seen
@@ -85,6 +86,19 @@ def require_state(spec: Spec, attempt: Attempt, seen: Seen, now: Situation) -> N
             f"Job {spec.name} is to be restored ({now.reason}), but its newest state, {newest}, is "
             f"{span(seen.now - (newest.time or 0.0))} old, and state.max-age is {span(limit)}. Restore it all the same "
             f"with --restore-from {newest.location}, or start empty with --restore-from none."
+        )
+
+
+def require_readable(spec: Spec, attempt: Attempt, seen: Seen) -> None:
+    """An older Flink does not read what a newer one wrote."""
+    here, newest = seen.planner_on(spec.digest), choice(attempt, seen)
+    wrote = attempt.flink_version or (attempt.explained.flink_version if attempt.explained else "")
+    if here and newest and newest.attempt == attempt.number and too_old(here.flink_version, wrote):
+        raise Blocked(
+            f"Job {spec.name} is to be restored from {newest}, which Flink {wrote} wrote. This cluster is Flink "
+            f"{here.flink_version}, and an older Flink does not read the state of a newer one. Deploy it to a cluster "
+            f"of Flink {wrote} or newer. To try it all the same: --restore-from {newest.location}; to start empty: "
+            "--restore-from none."
         )
 
 

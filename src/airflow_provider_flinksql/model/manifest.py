@@ -81,7 +81,8 @@ class Attempt:
     the last change of any task when the attempt was confirmed. ``checkpoint_folder`` holds the ``chk-N`` of this job;
     ``savepoint_folder`` gets one folder for each stop and each of ``savepoints``, which the job outlived.
     ``consent`` is the last one-run consent that was used up to here, ``accepted`` are those that it was begun with;
-    ``had_state`` says whether it wrote state of its own. ``explained`` is what the planner said of the Spec.
+    ``had_state`` says whether it wrote state of its own. ``explained`` is what the planner said of the Spec,
+    ``flink_version`` the version of that cluster, empty where it is not known.
     ``replaced`` are the Specs sent earlier under the same id; the tag of the job tells which one landed.
     """
 
@@ -115,6 +116,7 @@ class Attempt:
     accepted: tuple[Consent, ...] = ()
     explained: Explained | None = None
     burnt_in: str = ""
+    flink_version: str = ""
 
     @property
     def stop(self) -> Stop | None:
