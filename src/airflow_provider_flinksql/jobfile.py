@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -10,12 +9,13 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
 from airflow_provider_flinksql.errors import Fault, InvalidSpec
+from airflow_provider_flinksql.jobkeys import Keys, unknown
+from airflow_provider_flinksql.joboptions import effective
 from airflow_provider_flinksql.jobsql import Origin, Place, SqlReader
-from airflow_provider_flinksql.model.options import owned, parse_duration, present_name, unfit
+from airflow_provider_flinksql.model.nearly import looks_like_jinja
 from airflow_provider_flinksql.model.spec import Mode, Spec, StatePolicy
 from airflow_provider_flinksql.model.sql import plain_placeholders
 from airflow_provider_flinksql.yamlsource import (
-    Items,
     Node,
     Scalar,
     Section,
@@ -66,11 +66,23 @@ _TABLE = re.compile(
 
 @dataclass(frozen=True)
 class JobFile:
-    """A Spec and where its author wrote it. ``path`` is None for a job that was not read from a file."""
+    """A Spec and where its author wrote it. ``path`` is None for a job that was not read from a file.
+
+    ``unused`` are the names of given parameters that the job has no placeholder for.
+    """
 
     spec: Spec
     path: Path | None
     origins: Mapping[Part, tuple[Origin, ...]]
+    unused: frozenset[str] = frozenset()
+
+    def require_used(self) -> JobFile:
+        """This job. InvalidSpec if a parameter that was given for it alone is used nowhere."""
+        if self.unused:
+            problem = "this was given, and there is no such placeholder in the job"
+            faults = [Fault(f"parameters.{name}", problem) for name in sorted(self.unused)]
+            raise InvalidSpec(str(self.path or "the job"), faults)
+        return self
 
     def locate(self, index: int, line: int, column: int, part: Part = "statements") -> Place:
         """Where a position in the index-th statement of that part of the Spec was written."""
@@ -131,11 +143,24 @@ def read_job(
         _layer("the operator's flink_properties", operator_properties),
     )
     for section in (shared, job):
-        faults += _unknown(section, _KEYS)
-    spec, origins = _read(_Keys(merged(shared, job), faults), layers, parameters)
+        faults += unknown(section, _KEYS, refused=_REFUSED)
+    keys = Keys(merged(shared, job), faults)
+    reader = SqlReader(_parameters(keys.inner("parameters"), parameters), faults)
+    spec, origins = _read(keys, layers, reader)
+    if not faults:
+        faults += _unused(job, parameters, reader)
     if faults:
         raise InvalidSpec(origin.name, faults)
-    return JobFile(spec, path, origins)
+    return JobFile(spec, path, origins, frozenset(name for name in parameters if f"param.{name}" not in reader.used))
+
+
+def _unused(job: Section, given: Mapping[str, str], reader: SqlReader) -> Iterator[Fault]:
+    """Parameters of the job's own that it has no placeholder for. One that was given, too, is told of as that."""
+    section = job.entries.get("parameters")
+    for name, node in section.entries.items() if isinstance(section, Section) else ():
+        if f"param.{name}" not in reader.used and name not in given:
+            problem = f"this is used nowhere; write ${{param.{name}}} where it is meant, or delete it"
+            yield node.source.fault(f"parameters.{name}", problem, node.line)
 
 
 def _section(source: Path | str | Mapping[str, Any], origin: Source, faults: list[Fault]) -> Section:
@@ -168,116 +193,13 @@ def _layer(name: str, properties: Mapping[str, str]) -> Node:
     return from_mapping(properties, Source(name, Path(), shared=True))
 
 
-def _unknown(section: Section, known: Sequence[str], prefix: str = "") -> Iterator[Fault]:
-    for key, node in section.entries.items():
-        if key not in known:
-            near = difflib.get_close_matches(key, known, 1, 0.6)
-            hint = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(known)}"
-            refused = None if prefix else _REFUSED.get(key)
-            yield section.source.fault(prefix + key, refused or f"there is no such key; {hint}", node.line)
-
-
-class _Keys:
-    """Typed values out of a mapping; what is wrong goes to ``faults``, and the default is returned."""
-
-    def __init__(self, section: Section, faults: list[Fault], prefix: str = "") -> None:
-        self.section = section
-        self.faults = faults
-        self.prefix = prefix
-
-    def fault(self, key: str, node: Node | None, message: str) -> None:
-        source = node.source if node else self.section.source
-        self.faults.append(source.fault(self.prefix + key, message, node.line if node else None))
-
-    def has(self, key: str) -> bool:
-        node = self.section.entries.get(key)
-        return node is not None and not (isinstance(node, Scalar) and node.null)
-
-    def scalar(self, key: str, *, required: bool = False) -> Scalar | None:
-        node = self.section.entries.get(key)
-        if isinstance(node, Scalar) and not node.null and (node.text.strip() or not required):
-            return node
-        if node is not None and not isinstance(node, Scalar):
-            self.fault(key, node, f"this must be a text, not a {_shape(node)}")
-        elif required:
-            self.fault(key, node, "this key is required" if node is None else "this is empty")
-        return None
-
-    def flag(self, key: str) -> bool | None:
-        scalar = self.scalar(key)
-        if scalar and scalar.text not in ("true", "false"):
-            self.fault(key, scalar, f"write true or false, not {scalar.text}")
-        return scalar.text == "true" if scalar else None
-
-    def choice(self, key: str, allowed: tuple[str, ...]) -> Any:
-        scalar = self.scalar(key)
-        if scalar and scalar.text not in allowed:
-            self.fault(key, scalar, f"write {', '.join(allowed[:-1])} or {allowed[-1]}, not {scalar.text}")
-        return scalar.text if scalar else None
-
-    def seconds(self, key: str) -> float | None:
-        scalar = self.scalar(key)
-        if scalar is None:
-            return None
-        try:
-            seconds = parse_duration(scalar.text)
-        except ValueError as error:
-            self.fault(key, scalar, str(error))
-            return None
-        if scalar.text.strip().isdigit():  # milliseconds to Flink, seconds to everybody else
-            self.fault(key, scalar, f"give {scalar.text} a unit: {scalar.text}s, {scalar.text}min")
-        elif not seconds:
-            self.fault(key, scalar, "this must be longer than nothing")
-        return seconds
-
-    def scalars(self, key: str) -> list[Scalar]:
-        node = self.section.entries.get(key)
-        if node is None or not self.has(key):
-            return []
-        if not isinstance(node, Items):
-            self.fault(key, node, "this must be a list: [first, second]")
-            return []
-        found = []
-        for number, item in enumerate(node.items):
-            if isinstance(item, Scalar) and item.text.strip() and not item.null:
-                found.append(item)
-            else:
-                self.fault(f"{key}[{number}]", item, "this must be a text")
-        return found
-
-    def inner(self, key: str, known: tuple[str, ...] = ()) -> _Keys:
-        node = self.section.entries.get(key)
-        if self.has(key) and not isinstance(node, Section):
-            self.fault(key, node, "this must be a mapping of keys and values")
-        section = node if isinstance(node, Section) else Section(self.section.source)
-        if known:
-            self.faults += _unknown(section, known, f"{key}.")
-        return _Keys(section, self.faults, f"{key}.")
-
-    def pairs(self) -> Iterator[tuple[str, Scalar]]:
-        for key, node in self.section.entries.items():
-            if isinstance(node, Section):
-                self.fault(key, node, f"write the key in full: {key}.{next(iter(node.entries), '…')}")
-            elif isinstance(node, Items):
-                self.fault(key, node, "write a list as one text: a;b")
-            elif isinstance(node, Scalar) and node.null:
-                self.fault(key, node, "this has no value; give one (the empty text is '') or delete the key")
-            elif isinstance(node, Scalar):
-                yield key, node
-
-
-def _shape(node: Node) -> str:
-    return "list" if isinstance(node, Items) else "mapping"
-
-
 def _read(
-    keys: _Keys, layers: Iterable[Node | None], parameters: Mapping[str, str]
+    keys: Keys, layers: Sequence[Node | None], reader: SqlReader
 ) -> tuple[Spec, Mapping[Part, tuple[Origin, ...]]]:
     name = _name(keys.section)
     given = keys.scalar("name", required=True)
     if given and not name:
         keys.fault("name", given, "use letters, digits, dot, dash and underscore, at most 100, a letter or digit first")
-    reader = SqlReader(_parameters(keys.inner("parameters"), parameters), keys.faults)
     mode: Mode = keys.choice("mode", get_args(Mode)) or "streaming"
     target = _target(keys, reader)
     metadata = keys.flag("query-metadata") or False
@@ -304,7 +226,7 @@ def _read(
         mode=mode,
         enabled=enabled is not False,
         query_metadata=metadata,
-        properties=_properties(layers, name, reader, keys.faults),
+        properties=effective(layers, name, reader, keys.faults),
         state=_state(keys.inner("state", _STATE_KEYS)),
         **_health(keys.inner("health", tuple(_HEALTH))),
     )
@@ -315,7 +237,7 @@ def _texts(origins: Iterable[Origin]) -> tuple[str, ...]:
     return tuple(origin.text for origin in origins)
 
 
-def _target(keys: _Keys, reader: SqlReader) -> str | None:
+def _target(keys: Keys, reader: SqlReader) -> str | None:
     scalar = keys.scalar("target-table")
     if scalar is None:
         return None
@@ -325,7 +247,7 @@ def _target(keys: _Keys, reader: SqlReader) -> str | None:
     return target
 
 
-def _state(keys: _Keys) -> StatePolicy:
+def _state(keys: Keys) -> StatePolicy:
     """The ``state:`` section: its keys and their words are those of StatePolicy."""
     given: dict[str, Any] = {}
     for name, hint in get_type_hints(StatePolicy).items():
@@ -336,50 +258,24 @@ def _state(keys: _Keys) -> StatePolicy:
     return StatePolicy(**given)
 
 
-def _health(keys: _Keys) -> dict[str, float]:
+def _health(keys: Keys) -> dict[str, float]:
     """The ``health:`` section, by the fields of the Spec; what is not given has their defaults."""
     return {name: seconds for key, name in _HEALTH.items() if (seconds := keys.seconds(key)) is not None}
 
 
-def _parameters(keys: _Keys, given: Mapping[str, str]) -> dict[str, str]:
+def _parameters(keys: Keys, given: Mapping[str, str]) -> dict[str, str]:
     """``param.x`` -> value. A placeholder in a value is refused: whoever sets parameters could read secrets by it."""
     operator = from_mapping(given, Source("the given parameters", Path(), shared=True))
     assert isinstance(operator, Section)
     values: dict[str, str] = {}
-    for layer in (keys, _Keys(operator, keys.faults, "parameters.")):
+    for layer in (keys, Keys(operator, keys.faults, "parameters.")):
         for key, scalar in layer.pairs():
             if not _PARAMETER.fullmatch(key):
                 layer.fault(key, scalar, "use letters, digits, dot, dash and underscore in a parameter's name")
             if plain_placeholders(scalar.text):
                 layer.fault(key, scalar, "a parameter cannot hold a placeholder; write it where the parameter is used")
+            if layer is keys and looks_like_jinja(scalar.text):
+                problem = "a job file is never rendered by Jinja; give this by the operator's parameters="
+                layer.fault(key, scalar, problem)
             values[f"param.{key}"] = scalar.text
     return values
-
-
-def _properties(layers: Iterable[Node | None], job: str, reader: SqlReader, faults: list[Fault]) -> dict[str, str]:
-    """The effective Flink options under their present names; later layers win."""
-    effective: dict[str, str] = {}
-    for layer in layers:
-        if layer is not None:
-            holder = Section(layer.source, None, {"flinkProperties": layer})
-            effective |= _one_layer(_Keys(holder, faults).inner("flinkProperties"), job, reader)
-    return effective
-
-
-def _one_layer(keys: _Keys, job: str, reader: SqlReader) -> dict[str, str]:
-    result: dict[str, str] = {}
-    spelling: dict[str, str] = {}
-    for key, scalar in keys.pairs():
-        value = reader.plain(scalar, f"flinkProperties.{key}")
-        if key == "pipeline.name" and value == (job or value):
-            continue  # what the templates of flink-sql-runner say
-        reason = owned(key)
-        if reason:
-            keys.fault(key, scalar, f"this option is not yours to set: {reason}")
-        elif problem := unfit(key, value):
-            keys.fault(key, scalar, problem)
-        name = present_name(key)
-        if result.setdefault(name, value) != value:
-            keys.fault(key, scalar, f"this is another name of {spelling[name]}, which has another value; keep {name}")
-        spelling.setdefault(name, key)
-    return result

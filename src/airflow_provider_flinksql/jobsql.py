@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import glob
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from airflow_provider_flinksql.errors import Fault, InvalidSpec
-from airflow_provider_flinksql.model.options import owned
+from airflow_provider_flinksql.model.nearly import nearly
+from airflow_provider_flinksql.model.settings import setting_of
 from airflow_provider_flinksql.model.sql import (
     SqlFault,
     Statement,
@@ -17,7 +17,7 @@ from airflow_provider_flinksql.model.sql import (
     fill_plain,
     has_line_comment,
     inserts,
-    normal_form,
+    misplaced,
     offset_of,
     placeholders,
     plain_placeholders,
@@ -25,6 +25,7 @@ from airflow_provider_flinksql.model.sql import (
     split,
     unfilled,
     well_formed,
+    without_comments,
 )
 from airflow_provider_flinksql.yamlsource import Scalar, Source, read_text
 
@@ -34,6 +35,10 @@ _NOT_BEFORE_A_JOB = {
     "query": "a query has no effect here",
     "create-table-as": "CREATE TABLE … AS starts a job of its own; create the table here and fill it in `sql`",
     "dml": "this starts a job of its own or changes data at each deploy",
+    "other": (
+        "`plan` runs what stands here, too, so it may act on no job and on no data. Known are CREATE, ALTER and DROP "
+        "of a table, view, function, database, catalog or model, USE, LOAD and UNLOAD MODULE, ADD JAR, SET and RESET"
+    ),
 }
 
 
@@ -78,6 +83,25 @@ class Origin:
         return place_in(self.scalar, self.path, *self._in_scalar(*position(self.statement.text, offset)))
 
 
+@dataclass(frozen=True)
+class Written:
+    """A SET (``value``) or RESET (none; of all options where ``key`` is None, too) and where it stands."""
+
+    key: str | None
+    value: str | None
+    origin: Origin
+
+    @property
+    def shared(self) -> bool:
+        """Whether the defaults file says so."""
+        return self.origin.scalar.source.shared
+
+    @property
+    def line(self) -> str:
+        """File and line."""
+        return str(replace(self.origin.place_of(0), column=None))
+
+
 def place_in(scalar: Scalar, path: str, line: int, column: int) -> Place:
     """Where a position in the text of a value stands in its file; only the key's line where lines were folded."""
     if scalar.line is None:
@@ -89,27 +113,32 @@ def place_in(scalar: Scalar, path: str, line: int, column: int) -> Place:
 
 
 class SqlReader:
-    """Reads the SQL of one job with its parameters (``param.x`` -> value); what is wrong goes to ``faults``."""
+    """Reads the SQL of one job with its parameters (``param.x`` -> value); what is wrong goes to ``faults``.
+
+    ``settings`` are the SET and RESET statements in their order, ``used`` the names of all placeholders.
+    """
 
     def __init__(self, values: Mapping[str, str], faults: list[Fault]) -> None:
         self.values = values
         self.faults = faults
+        self.settings: list[Written] = []
+        self.used: set[str] = set()
 
     def job(self, scalar: Scalar, *, target_table: bool, streaming: bool) -> list[Origin]:
         """The statements of ``sql:``: the INSERTs of the job, or the one query for its target table."""
-        found = self._cut(scalar, "sql")
+        found = [origin for origin in self._cut(scalar, "sql") if self._fills(origin)]
         kinds = {origin.statement.kind for origin in found}
         if len(found) == 1 and kinds == {"query"}:
             if not target_table:
-                self._fault(found[0], "a query needs a `target-table` for its rows; or write an INSERT")
+                self.fault(found[0], "a query needs a `target-table` for its rows; or write an INSERT")
             return found
         if len(found) == 1 and kinds == {"create-table-as"}:
             if streaming:
                 problem = "CREATE TABLE … AS fails at the second deploy, when the table exists"
-                self._fault(found[0], f"{problem}; create it under `tables` or `setup` and write an INSERT")
+                self.fault(found[0], f"{problem}; create it under `tables` or `setup` and write an INSERT")
             return found
         if target_table and kinds and kinds <= {"insert", "statement-set"}:
-            self._fault(found[0], "an INSERT names its own table; delete `target-table`, or leave only the query")
+            self.fault(found[0], "an INSERT names its own table; delete `target-table`, or leave only the query")
         return [insert for number, origin in enumerate(found, 1) for insert in self._inserts(origin, number)]
 
     def _inserts(self, origin: Origin, number: int) -> list[Origin]:
@@ -121,24 +150,44 @@ class SqlReader:
                 "ddl": "put it under `tables` or `setup`",
                 "create-table-as": "create the table under `tables` or `setup` and fill it by an INSERT",
             }.get(origin.statement.kind, "only INSERTs and statement sets can stand here")
-            self._fault(origin, f"statement {number} of `sql` is not an INSERT ({_begin(origin)}): {advice}")
+            self.fault(origin, f"statement {number} of `sql` is not an INSERT ({_begin(origin)}): {advice}")
             return []
         parts = [Origin(origin.path, origin.scalar, part, self.values) for part in inserts(origin.statement)]
         if not parts:
-            self._fault(origin, f"statement {number} of `sql` is an empty statement set")
+            self.fault(origin, f"statement {number} of `sql` is an empty statement set")
         for part in parts:
             if part.statement.kind != "insert":
-                self._fault(part, f"a statement set holds INSERTs only, not {_begin(part)}")
+                self.fault(part, f"a statement set holds INSERTs only, not {_begin(part)}")
         return parts
 
     def before(self, scalar: Scalar, path: str) -> list[Origin]:
-        """The statements that a ``setup:`` entry or a file of ``tables:`` runs before the job."""
-        found = self._cut(scalar, path)
-        for origin in found:
-            problem = _NOT_BEFORE_A_JOB.get(origin.statement.kind) or _sets_owned(origin)
-            if problem:
-                self._fault(origin, f"{_begin(origin)}: {problem}")
+        """What a ``setup:`` entry or a file of ``tables:`` runs before the job.
+
+        Settings are kept apart; what only shows something has no effect here.
+        """
+        found = []
+        for origin in self._cut(scalar, path):
+            kind = origin.statement.kind
+            if kind == "set":
+                self._setting(origin)
+            elif kind in _NOT_BEFORE_A_JOB:
+                self.fault(origin, f"{_begin(origin)}: {_NOT_BEFORE_A_JOB[kind]}")
+            elif kind != "show" and self._fills(origin):
+                found.append(origin)
         return found
+
+    def _setting(self, origin: Origin) -> None:
+        try:
+            setting = setting_of(origin.statement.text)
+        except SqlFault as error:
+            self.fault(origin, error.message)
+            return
+        if setting:
+            line = origin.place_of(0).line
+            key, value = (
+                text and self._plain(text, origin.scalar, origin.path, line) for text in (setting.key, setting.value)
+            )
+            self.settings.append(Written(key, value, origin))
 
     def tables(self, patterns: Iterable[Scalar]) -> list[Origin]:
         """The statements of all files that the patterns of ``tables:`` name, each file once."""
@@ -153,20 +202,16 @@ class SqlReader:
             except InvalidSpec as error:
                 self._fault_at(pattern, "tables", f"{file}: {error.faults[0].message}")
                 continue
-            whole = Scalar(Source(str(file), file.parent), 1, text)
-            found += self._within(pattern, whole)
-        return found
-
-    def _within(self, pattern: Scalar, file: Scalar) -> list[Origin]:
-        """A table file's statements; its faults name the file, since the report is about the job file."""
-        mine: list[Fault] = []
-        found = SqlReader(self.values, mine).before(file, "tables")
-        for fault in sorted(mine, key=lambda fault: fault.line or 0):
-            self._fault_at(pattern, "tables", f"{file.source.name}, line {fault.line}: {fault.message}")
+            source = Source(str(file), file.parent, pattern.source.shared, pattern)
+            found += self.before(Scalar(source, 1, text), "tables")
         return found
 
     def _files(self, pattern: Scalar, path: str) -> list[Path]:
         name = self.plain(pattern, path)
+        late = plain_placeholders(name)
+        if late:
+            self._fault_at(pattern, path, f"${{{min(late)}}} has no value while files are read; use ${{param.x}}")
+            return []
         folder = pattern.source.folder
         if not glob.has_magic(name):
             return [folder / name]
@@ -179,14 +224,18 @@ class SqlReader:
 
     def plain(self, scalar: Scalar, path: str) -> str:
         """A text that is not SQL, filled."""
-        for name in sorted(plain_placeholders(scalar.text)):
-            self._check(name, scalar, path, scalar.line)
-        return fill_plain(scalar.text, self.values)
+        return self._plain(scalar.text, scalar, path, scalar.line)
+
+    def _plain(self, text: str, scalar: Scalar, path: str, line: int | None) -> str:
+        for name in sorted(plain_placeholders(text)):
+            self._check(name, scalar, path, line)
+        for _, problem in nearly(text):
+            self._fault_at(scalar, path, problem, line)
+        return fill_plain(text, self.values)
 
     def fragment(self, scalar: Scalar, path: str) -> str:
         """A piece of SQL, filled."""
-        for name in placeholders(scalar.text):
-            self._check(name, scalar, path, scalar.line)
+        self._check_all(scalar.text, scalar, path, lambda _: scalar.line)
         try:
             return fill(scalar.text, self.values)
         except SqlFault as error:
@@ -206,15 +255,15 @@ class SqlReader:
             place = place_in(scalar, path, error.line, error.column)
             self._fault_at(scalar, path, error.message, place.line)
             return []
-        if not statements:
+        if not statements and path == "sql":
             self._fault_at(scalar, path, "there is no statement in it")
-        found = [Origin(path, scalar, statement, self.values) for statement in statements]
-        return [origin for origin in found if self._fills(origin)]
+        return [Origin(path, scalar, statement, self.values) for statement in statements]
 
     def _fills(self, origin: Origin) -> bool:
         before = len(self.faults)
-        for name, offset in placeholders(origin.statement.text).items():
-            self._check(name, origin.scalar, origin.path, origin.place_of(offset).line)
+        self._check_all(
+            origin.statement.text, origin.scalar, origin.path, lambda offset: origin.place_of(offset).line
+        )
         try:
             _ = origin.text
         except SqlFault as error:
@@ -222,14 +271,26 @@ class SqlReader:
             self._fault_at(origin.scalar, origin.path, error.message, origin.place_of(offset).line)
         return len(self.faults) == before
 
+    def _check_all(self, sql: str, scalar: Scalar, path: str, line: Callable[[int], int | None]) -> None:
+        """All that may be wrong with the placeholders of a piece of SQL; ``line`` says where an offset was written."""
+        for name, offset in placeholders(sql).items():
+            self._check(name, scalar, path, line(offset))
+        for name, offset in misplaced(sql).items():
+            problem = f"${{{name}}} is known only when the job is sent, so it can stand inside '…' alone"
+            self._fault_at(scalar, path, f"{problem}; use ${{param.x}} here", line(offset))
+        for offset, problem in nearly(without_comments(sql)):
+            self._fault_at(scalar, path, problem, line(offset))
+
     def _check(self, name: str, scalar: Scalar, path: str, line: int | None) -> None:
+        self.used.add(name)
         if not well_formed(name):
             forms = "${param.name}, ${conn.id.field}, ${var.name} or ${env.NAME}"
             self._fault_at(scalar, path, f"${{{name}}} is not a placeholder; write {forms}", line)
         elif name.startswith("param.") and name not in self.values:
             self._fault_at(scalar, path, f"${{{name}}} has no value; give it under `parameters`", line)
 
-    def _fault(self, origin: Origin, message: str) -> None:
+    def fault(self, origin: Origin, message: str) -> None:
+        """A fault of that statement."""
         place = origin.place_of(0)
         self._fault_at(origin.scalar, origin.path, message, place.line)
 
@@ -241,10 +302,3 @@ def _begin(origin: Origin) -> str:
     """The first words of a statement, to recognise it by. Its parameters stay placeholders."""
     words = origin.statement.text.split()
     return " ".join(words[:4]) + (" …" if len(words) > 4 else "")
-
-
-def _sets_owned(origin: Origin) -> str | None:
-    """Why a SET statement is refused: it would get round what `flinkProperties` refuses."""
-    match = re.match(r"SET'([^']*)'", normal_form(origin.text), re.IGNORECASE)
-    reason = owned(match[1].strip()) if match else None
-    return f"this option is not yours to set: {reason}" if reason else None

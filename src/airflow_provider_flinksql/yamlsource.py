@@ -24,14 +24,21 @@ _TAGS = ("str", "int", "float", "bool", "null", "timestamp", "merge", "value", "
 
 @dataclass(frozen=True)
 class Source:
-    """A text that was read. ``folder`` is where its relative paths begin; ``shared`` marks a defaults file."""
+    """A text that was read.
+
+    ``folder`` is where its relative paths begin; ``shared`` marks a defaults file and what that names; ``named_in`` is
+    the value of a job or defaults file that names this one.
+    """
 
     name: str
     folder: Path
     shared: bool = False
+    named_in: Scalar | None = None
 
     def fault(self, path: str, message: str, line: int | None = None) -> Fault:
-        """A fault at that line. Those of a shared file name it, since the report is about another one."""
+        """A fault at that line. Those of another file than the report is about name their file."""
+        if self.named_in:
+            return self.named_in.source.fault(path, f"{self.name}, line {line}: {message}", self.named_in.line)
         if not self.shared:
             return Fault(path, message, line)
         return Fault(path, f"{message} ({self.name}{f', line {line}' if line else ''})")

@@ -20,7 +20,9 @@ ARROWS = {
     "targets": {"errors", "model", "clients"},
     "jobsql": {"errors", "model", "yamlsource"},
     "yamlsource": {"errors"},
-    "jobfile": {"errors", "model", "jobsql", "yamlsource"},
+    "jobkeys": {"errors", "model", "yamlsource"},
+    "joboptions": {"errors", "model", "jobkeys", "jobsql", "yamlsource"},
+    "jobfile": {"errors", "model", "jobkeys", "joboptions", "jobsql", "yamlsource"},
     "deploy": {"errors", "model", "clients", "stores", "targets", "jobfile"},
     "local": {"errors"},
 }

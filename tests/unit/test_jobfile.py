@@ -206,9 +206,9 @@ def test_parameters_fill_sql_tables_setup_and_options_and_the_given_ones_win(fol
     text = (
         "name: j\nsql: INSERT INTO a SELECT '${param.x}', ${param.n}\ntables: [tables/b.sql]\n"
         "setup: [\"USE CATALOG `${param.x}`\"]\nflinkProperties: {a: 'it is ${param.x}'}\n"
-        "parameters: {x: it's, n: 7, group_id: g, unused: u}\n"
+        "parameters: {x: it's, n: 7, group_id: g}\n"
     )
-    spec = read_job(write(folder, text), parameters={"n": "8", "more": "m"}).spec
+    spec = read_job(write(folder, text), parameters={"n": "8"}).spec
     assert spec.statements == ("INSERT INTO a SELECT 'it''s', 8",)
     assert spec.tables == ("CREATE TABLE b (x INT) WITH ('g' = 'g')",)
     assert spec.setup == ("USE CATALOG `it's`",)
@@ -217,10 +217,10 @@ def test_parameters_fill_sql_tables_setup_and_options_and_the_given_ones_win(fol
 
 def test_secrets_stay_placeholders(folder):
     text = "name: j\nsql: INSERT INTO a SELECT '${env.X}'\nsetup: [\"SET 'a' = '${conn.k.password}'\"]\n"
-    text += "flinkProperties: {a: '${var.y}'}\n"
+    text += "flinkProperties: {b: '${var.y}'}\n"
     spec = read_job(text).spec
-    assert (spec.statements, spec.setup) == (("INSERT INTO a SELECT '${env.X}'",), ("SET 'a' = '${conn.k.password}'",))
-    assert spec.properties == {"a": "${var.y}"}
+    assert (spec.statements, spec.setup) == (("INSERT INTO a SELECT '${env.X}'",), ())
+    assert spec.properties == {"a": "${conn.k.password}", "b": "${var.y}"}
 
 
 @pytest.mark.parametrize("given", [{"x": "${conn.k.password}"}, {"x": "a${env.HOME}"}])
@@ -455,6 +455,7 @@ BLOCKS = {
     "indented": "sql: |2-\n\n      INSERT INTO a\n    SELECT '${param.x}', HERE",
     "script": "sql: |\n  -- c\n  INSERT INTO b SELECT 1; INSERT INTO a SELECT '${param.x}', HERE",
     "set": "sql: |\n  EXECUTE STATEMENT SET BEGIN INSERT INTO b SELECT 1;\n  INSERT INTO a\n  SELECT HERE; END",
+    "execute": "sql: |\n  EXECUTE /* e */ INSERT INTO a SELECT '${param.x}',\n   HERE",
     "plain": "sql: INSERT INTO a SELECT HERE",
     "quoted": "sql: \"INSERT INTO a SELECT '${param.x}', HERE\"",
     "deep": "state: {}\nsql:   |  # the text\n         INSERT INTO a SELECT '${param.x}',\n\n         HERE",
@@ -463,7 +464,7 @@ BLOCKS = {
 
 @pytest.mark.parametrize("block", BLOCKS)
 def test_a_planners_position_is_found_in_the_job_file(block, tmp_path, loader):
-    text = f"name: j\nparameters: {{x: it's a longer ''value''}}\n{BLOCKS[block]}\n"
+    text = f"name: j\nparameters: {{x: it's a longer ''value''}}\njars: ['${{param.x}}']\n{BLOCKS[block]}\n"
     job = read_job(write(tmp_path, text))
     index = len(job.spec.statements) - 1
     statement = job.spec.statements[index]
@@ -551,3 +552,170 @@ def test_the_value_of_an_option_that_we_read_ourselves_is_checked_before_any_cal
     timeout, folder = faults(write(tmp_path, SMALL + text))
     assert timeout.startswith("line 4: flinkProperties.execution.checkpointing.timeout: '10sekunden' is not a duration")
     assert folder.startswith("line 5: flinkProperties.state.savepoints.dir: ${env.B} is known only to Flink")
+
+
+def properties(job, **options):
+    return read_job({"name": "j", "sql": "INSERT INTO a SELECT 1", **job}, **options).spec.properties
+
+
+def test_a_set_is_an_option_of_the_job_under_its_present_name(tmp_path):
+    (tmp_path / "t.sql").write_text("SET 'state.backend' = '${param.b}';\nCREATE TABLE t (x INT);")
+    text = SMALL + "tables: [t.sql]\nparameters: {b: it's}\nsetup:\n - SET state.checkpoints.dir = s3://a/b // c\n"
+    spec = read_job(write(tmp_path, text)).spec
+    assert (spec.tables, spec.setup) == (("CREATE TABLE t (x INT)",), ())
+    assert spec.properties == {"state.backend.type": "it's", "execution.checkpointing.dir": "s3://a/b"}
+
+
+def test_a_reset_takes_back_the_sets_before_it_and_nothing_else():
+    setup = ["SET a = 1", "SET state.backend = x", "RESET 'state.backend.type'", "RESET 'table.local-time-zone'"]
+    assert properties({"setup": setup, "flinkProperties": {"c": "d"}}) == {"a": "1", "c": "d"}
+    again = [*setup, "RESET; SET a = 2"]
+    assert properties({"setup": again, "flinkProperties": {"c": "d"}}, connection_properties={"e": "f"}) == {
+        "a": "2",
+        "c": "d",
+        "e": "f",
+    }
+
+
+def test_a_set_has_the_precedence_of_the_file_that_names_it(tmp_path):
+    (tmp_path / "shared.sql").write_text("SET a = defaults; SET b = defaults; SET c = defaults; SET d = defaults")
+    (tmp_path / "job-template.yaml").write_text("tables: [shared.sql]\nflinkProperties: {e: defaults}\n")
+    text = SMALL + "setup: [SET b = job; SET e = job]\nflinkProperties: {c: job}\n"
+    spec = read_job(
+        write(tmp_path, text), connection_properties={"a": "connection"}, operator_properties={"d": "operator"}
+    ).spec
+    assert spec.properties == {"a": "defaults", "b": "job", "c": "job", "d": "operator", "e": "job"}
+
+
+def test_an_option_that_is_given_twice_is_a_fault_that_names_both_places_and_no_value(tmp_path):
+    (tmp_path / "t.sql").write_text("CREATE TABLE t (x INT);\nSET a = secret1;\nSET b = 1; SET b = 1;")
+    text = SMALL + "tables: [t.sql]\nsetup: [SET a = secret2, SET c = secret3]\nflinkProperties:\n  c: secret4\n"
+    file = write(tmp_path, text)
+    other = "gives this option another value"
+    assert faults(file) == [
+        f"line 4: setup[0]: SET a: {tmp_path}/t.sql, line 2 {other}; keep one",
+        f"line 4: setup[1]: SET c: flinkProperties ({file}, line 6) {other}; put it there alone",
+    ]
+
+
+@pytest.mark.parametrize("key", ["rest.port", "execution.savepoint.path", "execution.target", "table.dml-sync"])
+@pytest.mark.parametrize("form", ["SET {key} = 1", "SET '{key}' = '1'", "set {key}=1 // c"])
+def test_an_option_that_is_not_yours_is_refused_however_it_is_set(key, form, tmp_path):
+    (tmp_path / "t.sql").write_text("\n" + form.format(key=key))
+    found = fault(write(tmp_path, SMALL + "tables: [t.sql]\n"))
+    assert f"line 3: tables: {tmp_path}/t.sql, line 2: SET {key}: this option is not yours to set: " in found
+
+
+def test_what_is_set_is_checked_as_an_option():
+    setup = {"setup": ["SET execution.checkpointing.timeout = soon", "SET state.savepoints.dir = s3://${env.B}"]}
+    timeout, folder = faults({"name": "j", "sql": "INSERT INTO a SELECT 1", **setup})
+    assert "'soon' is not a duration" in timeout
+    assert "${env.B} is known only to Flink" in folder
+
+
+def test_the_name_of_the_job_and_options_of_the_sql_client_may_be_set_and_mean_nothing():
+    assert properties({"setup": ["SET pipeline.name = j", "SET 'sql-client.execution.result-mode' = 'tableau'"]}) == {}
+
+
+@pytest.mark.parametrize("text", ["SHOW TABLES", "DESCRIBE t", "DESC t", "EXPLAIN SELECT 1", "SET", "-- c", "RESET"])
+def test_what_has_no_effect_changes_nothing(text):
+    plain = {"name": "j", "sql": "INSERT INTO a SELECT 1"}
+    assert read_job({**plain, "setup": [text]}).spec == read_job(plain).spec
+
+
+def test_a_table_file_may_be_empty(tmp_path):
+    (tmp_path / "t.sql").write_text("-- nothing yet\n")
+    assert read_job(write(tmp_path, SMALL + "tables: [t.sql]\n")).spec.tables == ()
+
+
+def test_execute_insert_is_an_insert():
+    spec = read_job({"name": "j", "sql": "EXECUTE INSERT INTO a SELECT 1"}).spec
+    assert spec.statements == ("INSERT INTO a SELECT 1",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "STOP JOB 'a'",
+        "CALL sys.a()",
+        "ANALYZE TABLE t COMPUTE STATISTICS",
+        "REMOVE JAR 'a'",
+        "CREATE MATERIALIZED TABLE t AS SELECT 1",
+        "ALTER MATERIALIZED TABLE t SUSPEND",
+    ],
+)
+def test_a_statement_that_acts_on_more_than_the_session_is_refused(text):
+    found = fault({"name": "j", "sql": "INSERT INTO a SELECT 1", "setup": [text]})
+    assert "`plan` runs what stands here, too, so it may act on no job and on no data" in found
+
+
+@pytest.mark.parametrize(
+    ("line", "place"),
+    [
+        ("sql: |\n  INSERT INTO a\n  SELECT `${env.C}` FROM b\n", "line 4: sql: ${env.C}"),
+        ("sql: |\n  INSERT INTO a\n  SELECT 1 FROM b GROUP BY ${conn.c.d}\n", "line 4: sql: ${conn.c.d}"),
+        ("sql: SELECT 1\ntarget-table: '`${var.t}`'\n", "line 3: target-table: ${var.t}"),
+        ("sql: INSERT INTO a SELECT 1\nsetup: ['USE CATALOG ${var.c}']\n", "line 3: setup[0]: ${var.c}"),
+        ("sql: INSERT INTO a SELECT 1\ntables: ['${env.T}']\n", "line 3: tables[0]: ${env.T}"),
+    ],
+)
+def test_a_late_bound_value_stands_in_strings_and_options_alone(line, place, tmp_path):
+    found = faults(write(tmp_path, f"name: j\n{line}"))[0]
+    assert found.startswith(place)
+    assert "use ${param.x}" in found
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("${params.city}", "did you mean ${param.city}?"),
+        ("${Param.city}", "did you mean ${param.city}?"),
+        ("${city}", "did you mean ${param.city}?"),
+        ("${ENV.HOME}", "did you mean ${env.HOME}?"),
+        ("${connection.k.password}", "did you mean ${conn.k.password}?"),
+        ("${foo.bar}", "write ${param.name}, ${conn.id.field}"),
+        ("{{ ds }}", "never rendered by Jinja; write ${param.ds} here"),
+        ("{{ params.day }}", "write ${param.day} here"),
+        ("{{ macros.ds_add(ds, 1) }}", "never rendered by Jinja"),
+        ("{{ ds | f }}", "never rendered by Jinja"),
+    ],
+)
+def test_what_is_nearly_a_placeholder_is_a_fault_with_what_was_meant(text, meant, tmp_path):
+    job = f"name: j\nsql: |\n  INSERT INTO a\n  SELECT '{text}'\nflinkProperties: {{a: '{text}'}}\n"
+    sql, option = faults(write(tmp_path, job))
+    assert sql.startswith("line 4: sql: ")
+    assert option.startswith("line 5: flinkProperties.a: ")
+    assert meant in sql
+    assert meant in option
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a": {"b": 1}}', "${1}", "$", "${}", "{{1}}", "a{2}", "$.store.book[0]", "{{}}", '{{"a"}}', "${ }"]
+)
+def test_other_braces_and_dollars_are_left_alone(text):
+    sql = f"INSERT INTO a SELECT '{text}' -- ${{city}} {{{{ ds }}}}"
+    assert read_job({"name": "j", "sql": sql}).spec.statements == (f"INSERT INTO a SELECT '{text}'",)
+
+
+def test_a_text_that_looks_like_a_placeholder_can_be_a_parameters_value():
+    job = {"name": "j", "sql": "INSERT INTO a SELECT '${param.group}'", "parameters": {"group": "${name}"}}
+    assert read_job(job).spec.statements == ("INSERT INTO a SELECT '${name}'",)
+
+
+def test_a_parameter_of_the_file_that_is_used_nowhere_is_a_fault(tmp_path):
+    (tmp_path / "job-template.yaml").write_text("parameters: {for-others: x}\n")
+    found = fault(write(tmp_path, SMALL + "parameters: {day: x}\n"))
+    assert found == "line 3: parameters.day: this is used nowhere; write ${param.day} where it is meant, or delete it"
+
+
+def test_a_given_parameter_that_is_used_nowhere_is_told():
+    job = read_job("name: j\nsql: INSERT INTO a SELECT '${param.b}'\n", parameters={"b": "1", "c": "2"})
+    assert job.unused == {"c"}
+    with pytest.raises(InvalidSpec, match=r"parameters\.c: this was given, and there is no such placeholder"):
+        job.require_used()
+
+
+def test_a_jinja_template_in_a_files_parameter_is_a_fault_and_in_a_given_one_text():
+    sql = "INSERT INTO a SELECT '${param.d}'"
+    assert "never rendered by Jinja" in fault({"name": "j", "sql": sql, "parameters": {"d": "{{ ds }}"}})
+    assert read_job({"name": "j", "sql": sql}, parameters={"d": "{{ ds }}"}).spec.statements[0].endswith("'{{ ds }}'")

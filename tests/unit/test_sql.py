@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 
 from airflow_provider_flinksql.model.sql import (
     SqlFault,
+    Statement,
     fill,
     fill_plain,
     has_line_comment,
     inserts,
     kind_of,
+    misplaced,
     normal_form,
     offset_of,
     placeholders,
@@ -22,6 +24,7 @@ from airflow_provider_flinksql.model.sql import (
     split,
     unfilled,
     well_formed,
+    without_comments,
 )
 
 anything = st.text(st.characters(blacklist_categories=("Cs",)), max_size=20)
@@ -137,10 +140,34 @@ def test_json_and_urls_in_strings_stay_as_they_are():
         ("CREATE TABLE t (a INT) LIKE u", "ddl"),
         ("CREATE VIEW v AS SELECT 1", "ddl"),
         ("CREATE TEMPORARY FUNCTION f AS 'org.F'", "ddl"),
+        ("CREATE OR REPLACE TEMPORARY VIEW v AS SELECT 1", "ddl"),
+        ("DROP TEMPORARY SYSTEM FUNCTION IF EXISTS f", "ddl"),
+        ("ALTER TABLE t SET ('a' = 'b')", "ddl"),
+        ("CREATE MODEL m WITH ('a' = 'b')", "ddl"),
+        ("ALTER CATALOG c SET ('a' = 'b')", "ddl"),
+        ("DROP DATABASE d", "ddl"),
+        ("USE CATALOG c", "ddl"),
+        ("USE MODULES hive", "ddl"),
+        ("load module hive", "ddl"),
+        ("UNLOAD MODULE core", "ddl"),
         ("ADD JAR 'x'", "ddl"),
         ("SET 'a' = 'b'", "set"),
+        ("SET a.b = s3://c/d", "set"),
+        ("RESET", "set"),
+        ("SHOW TABLES", "show"),
+        ("DESC t", "show"),
+        ("EXPLAIN INSERT INTO t SELECT 1", "show"),
+        ("EXECUTE INSERT INTO t SELECT 1", "insert"),
         ("EXECUTE PLAN 'x'", "dml"),
-        ("SHOW TABLES", "other"),
+        ("STOP JOB 'x'", "other"),
+        ("CALL sys.compact('t')", "other"),
+        ("ANALYZE TABLE t COMPUTE STATISTICS", "other"),
+        ("REMOVE JAR 'x'", "other"),
+        ("CREATE MATERIALIZED TABLE t AS SELECT 1", "other"),
+        ("CREATE OR ALTER MATERIALIZED TABLE t AS SELECT 1", "other"),
+        ("ALTER MATERIALIZED TABLE t SUSPEND", "other"),
+        ("CREATE OR TABLE t (a INT)", "other"),
+        ("USELESS", "other"),
         ("?", "other"),
     ],
 )
@@ -250,6 +277,42 @@ def test_only_given_names_are_filled_and_comments_are_left_alone():
     text = "SELECT '${param.x}', '${conn.k.password}' -- ${param.x}\n/* ${param.x} */"
     assert fill(text, {"param.x": "it's"}) == "SELECT 'it''s', '${conn.k.password}' -- ${param.x}\n/* ${param.x} */"
     assert list(placeholders(text)) == ["param.x", "conn.k.password"]
+
+
+def test_a_value_cannot_leave_a_string_that_knows_backslashes():
+    assert fill("SELECT E'${param.x}', '${param.x}'", {"param.x": "\\'; --"}) == "SELECT E'\\\\''; --', '\\''; --'"
+
+
+def test_a_set_without_quotes_ends_at_a_space_and_no_sooner_than_flink_says():
+    script = "SET a.b = s3://c/d;SET e=/*f*/g // h\n; SET 'i' = 'j' -- k\n; INSERT INTO t SELECT 1 // SET x = y"
+    assert [statement.text for statement in split(script)] == [
+        "SET a.b = s3://c/d",
+        "SET e=/*f*/g",
+        "SET 'i' = 'j'",
+        "INSERT INTO t SELECT 1",
+    ]
+    assert not has_line_comment("SET a.b = s3://c/d")
+    assert has_line_comment("SET a.b = c -- d")
+    assert has_line_comment("INSERT INTO t SELECT 1; SET a.b // d")
+
+
+@pytest.mark.parametrize("text", ["SELECT 1 -- a\n+ 2 /* b\nc */ + 3", "SET a = b//c -- d", "SELECT '--' /*+ H */"])
+def test_without_comments_everything_else_is_where_it_was(text):
+    bare = without_comments(text)
+    assert normal_form(bare) == normal_form(text)
+    assert [bare.find(word) for word in "123"] == [text.find(word) for word in "123"]
+    assert len(bare) == len(text)
+
+
+def test_a_late_bound_value_is_misplaced_outside_of_strings():
+    text = "SELECT `${env.A}`, ${var.b}, \"${conn.c.d}\", '${env.E}', E'${env.F}', ${param.g} /*+ O('${env.H}') */"
+    text += " -- ${env.I}"
+    assert misplaced(text) == {name: text.index(name) - 2 for name in ("env.A", "var.b", "conn.c.d")}
+
+
+def test_the_word_execute_is_no_part_of_an_insert():
+    (statement,) = split("-- c\n EXECUTE /* d */\n  INSERT INTO t SELECT 1;")
+    assert inserts(statement) == (Statement("INSERT INTO t SELECT 1", 3, 3, "insert"),)
 
 
 def test_a_value_is_not_filled_again():

@@ -194,6 +194,9 @@ def _read(jobs: Sequence[Job], arguments: argparse.Namespace, properties: Mappin
             by_name[job.file.spec.name].append(job)
         except FlinkSqlError as error:
             job.refuse(error)
+    unused = [job.file.unused if job.file else frozenset() for job in jobs]
+    for name in sorted(frozenset.intersection(*unused)) if unused else ():
+        arguments.usage_error(f"--param {name}: no job has a placeholder ${{param.{name}}}")
     for name, same in by_name.items():
         for job in same if len(same) > 1 else ():
             others = " and ".join(str(other.path) for other in same if other is not job)

@@ -73,7 +73,7 @@ def _file_of(arguments: argparse.Namespace, place: Place) -> JobFile:
         parameters=dict(arguments.param),
         defaults=arguments.defaults,
         connection_properties=place.settings.properties,
-    )
+    ).require_used()
     if job.spec.name != arguments.name:
         raise InvalidSpec(
             str(arguments.job), [Fault("name", f"{job.spec.name} is not the {arguments.name} that is to be adopted")]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal
 
+from airflow_provider_flinksql.model.settings import without_settings
 from airflow_provider_flinksql.model.sql import normal_form
 
 Mode = Literal["streaming", "batch"]
@@ -82,8 +83,9 @@ class Spec:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Spec:
         """The inverse of :meth:`to_json`."""
-        lists = {key: tuple(data[key]) for key in ("statements", "tables", "setup", "jars")}
-        return cls(**{**data, **lists, "state": StatePolicy(**data["state"])})
+        lists = {key: tuple(data[key]) for key in ("statements", "jars")}
+        before = without_settings(data["tables"], data["setup"], data["properties"])
+        return cls(**{**data, **lists, **before, "state": StatePolicy(**data["state"])})
 
 
 def _digest(value: Any) -> str:

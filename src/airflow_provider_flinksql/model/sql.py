@@ -1,7 +1,8 @@
 """Flink SQL as text: cutting scripts into statements, comparing, quoting, filling placeholders.
 
 The lexer follows Flink's own (Calcite's, back-tick quoting): ``--``, ``//`` and ``/* */`` are comments, ``/*+ */`` is a
-hint and therefore text, ``''`` is a quote inside a string, ``E'…'`` knows backslashes. All passes are linear.
+hint and therefore text, ``''`` is a quote inside a string, ``E'…'`` knows backslashes. A SET without quotes Flink reads
+before its lexer does, up to the next space or ``;``: ``//`` is no comment in it. All passes are linear.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import dropwhile, islice
 from typing import Literal
 
-Kind = Literal["insert", "statement-set", "query", "create-table-as", "dml", "set", "ddl", "other"]
+Kind = Literal["insert", "statement-set", "query", "create-table-as", "dml", "set", "show", "ddl", "other"]
 
 _TOKEN = re.compile(
     r"""
@@ -28,18 +29,24 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_BARE_SET = re.compile(r"(?P<setting>SET\s+[^'\s;]+?\s*=\s*[^'\s;][^\s;]*)", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"""\$\{(\s*(?:param|conn|var|env)\.[^{}'"`]*)\}""")
 _WELL_FORMED = re.compile(r"(?:param|var)\.[\w.-]+|conn\.[\w.-]+\.[\w-]+|env\.[A-Za-z_]\w*", re.ASCII)
 _BARE_VALUE = re.compile(r"[A-Za-z0-9_.:]+(?:-[A-Za-z0-9_.:]+)*|-?[0-9]+(?:\.[0-9]+)?")
 
 _CREATE_TABLE = re.compile(r"(?:CREATE(?: OR REPLACE)?|REPLACE)(?: TEMPORARY)? TABLE\b")
-_KINDS: dict[str, Kind] = {
-    **dict.fromkeys(("SELECT", "WITH", "VALUES", "TABLE"), "query"),
-    **dict.fromkeys(("EXECUTE", "COMPILE", "DELETE", "UPDATE", "MERGE", "UPSERT", "TRUNCATE"), "dml"),
-    **dict.fromkeys(("CREATE", "REPLACE", "ALTER", "DROP", "USE", "LOAD", "UNLOAD", "ADD"), "ddl"),
-    **dict.fromkeys(("SET", "RESET"), "set"),
-    "INSERT": "insert",
-}
+_CREATED = "(TABLE|VIEW|FUNCTION|DATABASE|CATALOG|MODEL)"
+_KINDS: tuple[tuple[Kind, str], ...] = (
+    ("statement-set", "EXECUTE STATEMENT SET|BEGIN STATEMENT SET"),
+    ("insert", "(EXECUTE )?INSERT"),
+    ("query", "SELECT|WITH|VALUES|TABLE"),
+    ("dml", "EXECUTE|COMPILE|DELETE|UPDATE|MERGE|UPSERT|TRUNCATE"),
+    ("set", "SET|RESET"),
+    ("show", "SHOW|DESCRIBE|DESC|EXPLAIN"),
+    ("ddl", f"(CREATE( OR REPLACE)?|ALTER|DROP)( TEMPORARY( SYSTEM)?)? {_CREATED}|REPLACE TABLE"),
+    ("ddl", "USE|LOAD MODULE|UNLOAD MODULE|ADD JAR"),
+)
+"""What a statement does, by its first words. ``ddl`` prepares a session or a catalog and acts on no job and no data."""
 
 
 class SqlFault(ValueError):
@@ -76,8 +83,20 @@ def offset_of(text: str, line: int, column: int) -> int:
     return min(start + column - 1, len(text))
 
 
+def _lexed(text: str, begin: int = 0, end: int | None = None) -> Iterator[re.Match[str]]:
+    """All tokens, space and comments among them; a SET without quotes is one token."""
+    at, end, starts = begin, len(text) if end is None else end, True
+    while at < end:
+        token = (_BARE_SET.match(text, at, end) if starts else None) or _TOKEN.match(text, at, end)
+        assert token, "unreachable: any character is a token"
+        yield token
+        at = token.end()
+        if token.lastgroup not in ("space", "comment"):
+            starts = token.group() == ";"
+
+
 def _tokens(text: str) -> Iterator[re.Match[str]]:
-    return (token for token in _TOKEN.finditer(text) if token.lastgroup not in ("space", "comment"))
+    return (token for token in _lexed(text) if token.lastgroup not in ("space", "comment"))
 
 
 class _Block:
@@ -122,9 +141,11 @@ def _statements(script: str, begin: int, end: int) -> Iterator[Statement]:
 
 
 def inserts(statement: Statement) -> tuple[Statement, ...]:
-    """The statements inside a statement set, placed in the same script; of another statement, itself."""
+    """The INSERTs that a statement is made of, without the word EXECUTE, placed in the same script."""
     if statement.kind != "statement-set":
-        return (statement,)
+        first, *following = islice(_tokens(statement.text), 2)
+        body = following[0].start() if first.group().upper() == "EXECUTE" else 0
+        return tuple(_placed(part, statement) for part in _statements(statement.text, body, len(statement.text)))
     words: list[str] = []
     body = end = 0
     for token in _tokens(statement.text):
@@ -135,19 +156,18 @@ def inserts(statement: Statement) -> tuple[Statement, ...]:
                 body = token.end()
         elif text == "END":
             end = token.start()  # the last one closes the set
-    return tuple(
-        replace(
-            part,
-            line=statement.line + part.line - 1,
-            column=part.column + (statement.column - 1 if part.line == 1 else 0),
-        )
-        for part in _statements(statement.text, body, end)
-    )
+    return tuple(_placed(part, statement) for part in _statements(statement.text, body, end))
+
+
+def _placed(part: Statement, whole: Statement) -> Statement:
+    """A part that was found in the text of another statement, placed as that is."""
+    column = part.column + (whole.column - 1 if part.line == 1 else 0)
+    return replace(part, line=whole.line + part.line - 1, column=column)
 
 
 def _spans(script: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
     block, first, last = _Block(), -1, -1
-    for token in _TOKEN.finditer(script, begin, end):
+    for token in _lexed(script, begin, end):
         if token.lastgroup in ("space", "comment"):
             continue
         if token.lastgroup == "unclosed":
@@ -169,12 +189,10 @@ def _spans(script: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
 def kind_of(text: str) -> Kind:
     """What a single statement does."""
     tokens = dropwhile(lambda token: token.group() == "(", _tokens(text))  # a query may stand in brackets
-    words = [token.group().upper() for token in islice(tokens, 5)]
-    if words[:3] in (["EXECUTE", "STATEMENT", "SET"], ["BEGIN", "STATEMENT", "SET"]):
-        return "statement-set"
-    if _CREATE_TABLE.match(" ".join(words)) and _has_outer_as(text):
+    words = " ".join(token.group().upper() for token in islice(tokens, 6))
+    if _CREATE_TABLE.match(words) and _has_outer_as(text):
         return "create-table-as"
-    return _KINDS.get(words[0], "other") if words else "other"
+    return next((kind for kind, first in _KINDS if re.match(rf"(?:{first})\b", words)), "other")
 
 
 def _has_outer_as(text: str) -> bool:
@@ -207,7 +225,7 @@ def _run_together(left: re.Match[str], right: re.Match[str]) -> bool:
     text, following = left.group(), right.group()
     if left.lastgroup == "quoted":
         return following[0] == text[-1]
-    if left.lastgroup == right.lastgroup == "word":
+    if left.lastgroup == "setting" or left.lastgroup == right.lastgroup == "word":
         return True
     match = _TOKEN.match(text + following[:2])
     return match is None or match.end() != len(text)
@@ -215,7 +233,15 @@ def _run_together(left: re.Match[str], right: re.Match[str]) -> bool:
 
 def has_line_comment(sql: str) -> bool:
     """Whether joining the lines of this text would hide some of it behind a comment."""
-    return any(token.lastgroup == "comment" and token.group()[:2] != "/*" for token in _TOKEN.finditer(sql))
+    return any(token.lastgroup == "comment" and token.group()[:2] != "/*" for token in _lexed(sql))
+
+
+def without_comments(sql: str) -> str:
+    """The same text with spaces in the place of comments: whatever stays is where it was."""
+    blank = re.compile(r"[^\n]")
+    return "".join(
+        blank.sub(" ", token.group()) if token.lastgroup == "comment" else token.group() for token in _lexed(sql)
+    )
 
 
 def quote_literal(value: str) -> str:
@@ -242,14 +268,24 @@ def well_formed(name: str) -> bool:
     return _WELL_FORMED.fullmatch(name) is not None
 
 
+def misplaced(text: str) -> dict[str, int]:
+    """The late-bound placeholders that do not stand in a string, each with the offset of its first such use."""
+    found: dict[str, int] = {}
+    for quote, match in _placeholders(text):
+        if not quote.endswith("'") and not match[1].lstrip().startswith("param."):
+            found.setdefault(match[1], match.start())
+    return found
+
+
 def _placeholders(text: str) -> Iterator[tuple[str, re.Match[str]]]:
-    """Each placeholder with the quote character around it, or an empty one."""
+    """Each placeholder with how what is around it begins: a quote character, ``E'``, or nothing."""
     if "${" not in text:
         return
-    for token in _TOKEN.finditer(text):
+    for token in _lexed(text):
         if token.lastgroup == "comment":
             continue
-        quote = token.group()[-1] if token.lastgroup == "quoted" else ""
+        quoted = token.group() if token.lastgroup == "quoted" else ""
+        quote = "E'" if quoted[:1] in ("e", "E") else quoted[:1]
         for match in _PLACEHOLDER.finditer(text, token.start(), token.end()):
             yield quote, match
 
@@ -257,8 +293,9 @@ def _placeholders(text: str) -> Iterator[tuple[str, re.Match[str]]]:
 def fill(text: str, values: Mapping[str, str]) -> str:
     """The SQL with the named placeholders replaced; others stay.
 
-    Inside quotes the value's own quotes are doubled, so that it cannot leave them. Outside, where nothing protects it,
-    only a bare word or number is let in (SqlFault); comments are left alone.
+    Inside quotes the value's own quotes are doubled, and its backslashes where they mean something, so that it cannot
+    leave them. Outside, where nothing protects it, only a bare word or number is let in (SqlFault); comments are left
+    alone.
     """
     parts: list[str] = []
     end = 0
@@ -286,7 +323,7 @@ def _fillings(text: str, values: Mapping[str, str]) -> Iterator[tuple[int, int, 
         if value is None:
             continue
         if quote:
-            value = value.replace(quote, quote * 2)
+            value = (value.replace("\\", "\\\\") if quote == "E'" else value).replace(quote[-1], quote[-1] * 2)
         elif not _BARE_VALUE.fullmatch(value) or (value[0] == "-" == text[match.start() - 1 : match.start()]):
             problem = f"the value of {match[0]} is not a plain word or number; put it in quotes: '{match[0]}'"
             raise SqlFault(problem, text, match.start())
