@@ -31,7 +31,7 @@ Messages say what happened, to what, and what to do; one line of root cause, nev
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 Part = Literal["jars", "tables", "setup", "statements"]
 """The parts of a Spec that hold statements."""
@@ -69,18 +69,25 @@ def _count(faults: int) -> str:
     return "1 fault" if faults == 1 else f"{faults} faults"
 
 
-class InvalidQuery(FlinkSqlError):
-    """The planner refused a statement: ``reason`` in one line, and where in that statement, counted from 1."""
+class StatementError(FlinkSqlError):
+    """One statement: ``reason`` in one line, where in it (from 1), and the path of the table that it is about."""
 
-    def __init__(self, reason: str, line: int | None = None, column: int | None = None) -> None:
-        self.reason, self.line, self.column = reason, line, column
+    def __init__(
+        self, reason: str, line: int | None = None, column: int | None = None, table: str | None = None
+    ) -> None:
+        self.reason, self.line, self.column, self.table = reason, line, column, table
         super().__init__(f"line {line}, column {column}: {reason}" if line else reason)
         self.place: tuple[Part, int] | None = None
+        self.digest: str | None = None
 
-    def at(self, part: Part, index: int) -> InvalidQuery:
-        """This error, knowing which statement of the Spec it is about: ``("tables", 2)``."""
-        self.place = (part, index)
+    def at(self, part: Part, index: int, digest: str) -> Self:
+        """This error, knowing which statement it is about: ``("tables", 2)`` of the Spec of that digest."""
+        self.place, self.digest = (part, index), digest
         return self
+
+
+class InvalidQuery(StatementError):
+    """The planner refused a statement."""
 
 
 class Blocked(FlinkSqlError):
@@ -176,8 +183,8 @@ class JobFailed(OperationFailed):
     """A job failed, or proved unable to run."""
 
 
-class StatementFailed(OperationFailed):
-    """A SQL statement failed while it ran."""
+class StatementFailed(StatementError, OperationFailed):
+    """A SQL statement failed while it ran, or for something that its author has no hand in."""
 
 
 class DeadlineExceeded(FlinkSqlError):

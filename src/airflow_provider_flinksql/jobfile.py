@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
@@ -88,11 +88,9 @@ class JobFile:
         """Where a position in the index-th statement of that part of the Spec was written."""
         return self.origins[part][index].place(line, column)
 
-    def locate_session(self, index: int, line: int, column: int) -> Place | None:
-        """The same for the index-th of ``session_statements(spec)``; None for an ADD JAR."""
-        before = index - len(self.spec.jars)
-        written = [*self.origins["tables"], *self.origins["setup"]]
-        return written[before].place(line, column) if before >= 0 else None
+    def beginning(self, index: int, part: Part = "statements") -> Place:
+        """Where the index-th statement of that part of the Spec begins."""
+        return replace(self.locate(index, 1, 1, part), column=None)
 
 
 def job_files(paths: Sequence[Path], defaults: Path | None = None) -> list[Path]:

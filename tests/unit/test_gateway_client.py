@@ -116,15 +116,34 @@ def test_pauses_grow_from_a_few_milliseconds_and_stay_short(speak, recorded):
     assert all(nap < sum(naps[:number]) / 3 for number, nap in enumerate(naps) if number > 6)
 
 
+def reserved(word):
+    return f"syntax error at `{word}`: a reserved word; as a name write `{word}` in back-ticks"
+
+
 @pytest.mark.parametrize(
     ("name", "reason", "place"),
     [
         ("unknown table", "Object 'nope' not found", (1, 33)),
         ("unknown column", "Column 'zzz' not found in any table", (3, 2)),
         ("unknown function", "No match found for function signature FOO(<NUMERIC>)", (1, 26)),
-        ("parse error", "Incorrect syntax near the keyword 'FOR'.", (1, 15)),
-        ("long parse error", "Incorrect syntax near the keyword 'FOR'.", (1, 10)),
-        ("no position", "Non-query expression encountered in illegal context", None),
+        ("parse error", reserved("FOR"), (1, 15)),
+        ("long parse error", reserved("FOR"), (1, 10)),
+        ("reserved word", reserved("timestamp"), (1, 25)),
+        ("reserved word and more", reserved("date"), (1, 11)),
+        ("reserved word after a dot", reserved("date"), (1, 9)),
+        ("one word too many", "syntax error at `n`", (1, 12)),
+        ("bracket", "syntax error at `)`", (1, 9)),
+        ("double quote", "syntax error at `\"`: names stand in back-ticks, text in single quotes", (1, 8)),
+        ("odd letter", "syntax error at `#`", (1, 10)),
+        ("open quote", "syntax error: a quote is never closed", (1, 19)),
+        ("end", "syntax error at the end: more must follow", (1, 23)),
+        (
+            "no position",
+            "syntax error: Flink knows no such statement, or no query stands where one must; a query begins with "
+            "SELECT, WITH, VALUES or TABLE (Non-query expression encountered in illegal context)",
+            None,
+        ),
+        ("not grouped", "Expression 'id' is not being grouped", (1, 11)),
         (
             "sink types",
             "Column types of query result and sink for 'default_catalog.default_database.bh' do not match. Cause: "
@@ -132,8 +151,25 @@ def test_pauses_grow_from_a_few_milliseconds_and_stay_short(speak, recorded):
             "INT NOT NULL] Sink schema: [k: BIGINT, n: BIGINT]",
             None,
         ),
-        ("missing class", "ClassNotFoundException: com.example.Foo", None),
-        ("two statements", "IllegalArgumentException: only single statement supported", None),
+        (
+            "missing class",
+            "there is no class com.example.Foo of function default_catalog.default_database.foo. Put the jar that has "
+            "it into lib/ of the cluster and of the SQL gateway and restart both, or name it under `jars:` of the job "
+            "file.",
+            None,
+        ),
+        ("two statements", "only single statement supported", None),
+        ("no catalog", "A catalog with name [nosuch] does not exist.", None),
+        ("overwrite", "Streaming mode not support overwrite.", None),
+        ("mini batch", "MiniBatch Latency must be greater than 0 ms. [null]", None),
+        ("unknown option", "Could not parse value 'many' for key 'parallelism.default'.", None),
+        (
+            "no format",
+            "table default_catalog.default_database.av: this Flink has no format 'avro'. Put flink-sql-avro, made for "
+            "this version of Flink, into lib/ of the cluster and of the SQL gateway and restart both, or name it under "
+            "`jars:` of the job file.",
+            None,
+        ),
         (
             "no database",
             "A database with name [nowhere] does not exist in the catalog: [default_catalog].",
@@ -162,9 +198,11 @@ def test_sql_the_planner_refuses_says_why_and_where(speak, recorded, name, reaso
         (
             "unknown connector used",
             InvalidQuery,
-            "Could not find any factory for identifier 'kafkaa'.*blackhole datagen",
+            "^table default_catalog.default_database.ka: this Flink has no connector 'kafkaa', only blackhole, "
+            "datagen, filesystem,.* print. Did you mean 'kafka'. Put the jar that brings it into lib/",
         ),
-        ("unknown option", StatementFailed, "Could not parse value 'many' for key 'parallelism.default'"),
+        ("enforced key", InvalidQuery, "the only supported mode is the NOT ENFORCED mode"),
+        ("stop unknown job", StatementFailed, "Could not find Flink job"),
         ("bad job id", StatementFailed, 'Cannot parse JobID from "xyz"'),
         ("burn", StatementFailed, "FileNotFoundException: Cannot find checkpoint or savepoint"),
         ("other operators", StatementFailed, "IllegalStateException: Failed to rollback .*allowNonRestoredState"),
@@ -176,6 +214,43 @@ def test_errors_are_told_apart_by_their_text(speak, recorded, name, error, said)
     assert "\n" not in str(caught.value)
     assert "\tat " not in str(caught.value)
     assert caught.value.__suppress_context__  # what the server said in full is not chained
+
+
+def test_a_refused_table_is_named_and_none_of_its_options(speak, recorded):
+    with pytest.raises(InvalidQuery) as caught:
+        speak(executing(), Server(POSTED, recorded["no such option/result"]))
+    assert caught.value.table == "default_catalog.default_database.uo"
+    assert caught.value.reason.startswith(
+        "table default_catalog.default_database.uo: Unsupported options found for 'datagen'. "
+        "Unsupported options: password, rows-per-secon Supported options: connector, "
+    )
+    assert "hunter2" not in str(caught.value)
+    assert "'5'" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("connector", "jar"),
+    [
+        ("kafka", "Put flink-sql-connector-kafka, made for this version of Flink, into lib/"),
+        ("upsert-kafka", "Put flink-sql-connector-kafka, "),
+        ("jdbc", "Put flink-connector-jdbc with the driver of the database, "),
+        ("my-own", "Put the jar that brings it into lib/"),
+    ],
+)
+def test_a_missing_connector_says_which_jar_to_put_where(speak, recorded, connector, jar):
+    reply = recorded["unknown connector used/result"]
+    reply = httpx.Response(reply.status_code, text=reply.text.replace("kafkaa", connector))
+    with pytest.raises(InvalidQuery, match=re.escape(jar)):
+        speak(executing(), Server(POSTED, reply))
+
+
+@pytest.mark.parametrize("kind", ["java.net.ConnectException", "java.sql.SQLTransientConnectionException"])
+def test_a_catalog_that_does_not_answer_is_no_fault_of_the_statement(speak, recorded, kind):
+    reply = recorded["no catalog/result"]
+    trace = reply.text.replace("\\n\\nEnd of exception", f"\\nCaused by: {kind}: refused\\n\\nEnd of exception")
+    assert trace != reply.text
+    with pytest.raises(StatementFailed, match=rf"{kind.rpartition('.')[2]}: refused$"):
+        speak(executing(), Server(POSTED, httpx.Response(reply.status_code, text=trace)))
 
 
 def test_a_duplicate_is_not_retried_and_keeps_what_flink_said(speak, recorded):

@@ -15,7 +15,6 @@ from airflow_provider_flinksql.errors import InvalidSpec
 from airflow_provider_flinksql.jobfile import job_files, read_job
 from airflow_provider_flinksql.model.spec import Spec, StatePolicy
 from airflow_provider_flinksql.model.sql import offset_of
-from airflow_provider_flinksql.model.statement import session_statements
 
 FULL = """\
 name: orders-per-minute
@@ -480,13 +479,9 @@ def test_a_position_in_folded_text_is_that_of_its_key(tmp_path):
 
 def test_a_position_in_a_session_statement_is_found_in_its_file(folder):
     job = read_job(write(folder, FULL))
-    statements = session_statements(job.spec)
-    assert job.locate_session(0, 1, 1) is None
-    assert str(job.locate_session(2, 1, 14)) == f"{folder}/tables/a.sql, line 3, column 16"
-    assert str(job.locate_session(3, 1, statements[3].index("orders'") + 7)).startswith(
-        f"{folder}/tables/b.sql, line 1"
-    )
-    assert job.locate_session(4, 1, 8) == job.locate(0, 1, 8, "setup")
+    assert str(job.locate(1, 1, 14, "tables")) == f"{folder}/tables/a.sql, line 3, column 16"
+    filled = job.spec.tables[2].index("orders'") + 7
+    assert str(job.locate(2, 1, filled, "tables")).startswith(f"{folder}/tables/b.sql, line 1")
     assert job.locate(0, 1, 8, "setup").line == 13
 
 

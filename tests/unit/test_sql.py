@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from airflow_provider_flinksql.model.sql import (
     SqlFault,
     Statement,
+    created_table,
     fill,
     fill_plain,
     has_line_comment,
@@ -383,3 +384,18 @@ def test_the_time_grows_with_the_length_and_no_faster(begin, again, end):
         return time.process_time() - start
 
     assert seconds(200_000) < 30 * max(seconds(20_000), 0.01)
+
+
+@pytest.mark.parametrize(
+    ("statement", "name"),
+    [
+        ("CREATE TABLE t (k INT)", "t"),
+        ("create or replace temporary table if not exists `a.b` . c.`d``e` (k INT)", "d`e"),
+        ("CREATE /* x */ TABLE IF NOT EXISTS t(k INT)", "t"),
+        ("CREATE VIEW v AS SELECT 1", None),
+        ("CREATE TABLE", None),
+        ("DROP TABLE t", None),
+    ],
+)
+def test_a_statement_names_the_table_that_it_creates(statement, name):
+    assert created_table(statement) == name

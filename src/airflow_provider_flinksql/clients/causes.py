@@ -10,8 +10,10 @@ LONGEST = 500
 # The "Caused by: " is optional: a nested RestClientException quotes another server's trace at the start of a line.
 _EXCEPTION = re.compile(r"^(?:Caused by: )?(?:[\w$]+\.)+([\w$]*(?:Exception|Error))(?:: (.*))?$", re.MULTILINE)
 _END_OF_MESSAGE = re.compile(r"^(?:\tat |\t\.\.\. |Caused by:|End of exception on server side|Was expecting one of)")
-_POSITION = re.compile(r"[Ff]rom line (\d+), column (\d+)|at line (\d+), column (\d+)")
-_PRINTED_POSITION = re.compile(r"^From line \d+, column \d+ to line \d+, column \d+: | at line \d+, column \d+\b")
+_POSITION = re.compile(r"\b(?:[Ff]rom|[Aa]t) line (\d+), column (\d+)")
+_PRINTED_POSITION = re.compile(
+    r"^(?:From line \d+, column \d+ to|At) line \d+, column \d+: | at line \d+, column \d+\b"
+)
 _OBJECT_HASH = re.compile(r"(?<=[\w$])@[0-9a-f]{5,8}\b")
 _OTHER_SERVER = "<Exception on server side:"
 
@@ -55,7 +57,7 @@ def position(trace: str) -> tuple[int, int] | None:
     """Line and column in the SQL, from 1. The innermost cause has often lost them, so the first mention counts."""
     if not (found := _POSITION.search(trace)):
         return None
-    line, column = (int(number) for number in found.groups() if number)
+    line, column = int(found[1]), int(found[2])
     return (line, column) if line else None
 
 
@@ -65,7 +67,15 @@ def _message(trace: str, match: re.Match[str]) -> str:
         if _END_OF_MESSAGE.match(line) or _EXCEPTION.match(line):
             break
         lines.append(line)
-    return _short(" ".join(lines))
+    return _short(_one_line("\n".join(lines)))
+
+
+def _one_line(message: str) -> str:
+    """What stands line by line below a colon is a list."""
+    text = ""
+    for paragraph in re.split(r"\n\s*\n", message.strip()):
+        text += " " + (", " if text.endswith(":") else " ").join(paragraph.splitlines())
+    return text
 
 
 def _short(text: str) -> str:

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from airflow_provider_flinksql.clients.answers import reading
-from airflow_provider_flinksql.clients.causes import cause, causes, position
+from airflow_provider_flinksql.clients.causes import Cause, cause, causes, position
 from airflow_provider_flinksql.clients.http import IO, request
+from airflow_provider_flinksql.clients.refusals import refusal
 from airflow_provider_flinksql.errors import (
     DeadlineExceeded,
     Duplicate,
@@ -41,7 +42,8 @@ ResultKind = Literal["SUCCESS", "SUCCESS_WITH_CONTENT"]
 _DUPLICATE = re.compile(r"Duplicate(Application|Job)SubmissionException")
 _GONE = re.compile(r"Session '[^']*' does not exist|Can not find the submitted operation")
 _NO_JAR = re.compile(r"jar (?:or artifact )?resource \[(.*?)\] not found")
-_PLANNER = re.compile(r"SqlValidator|SqlParse|^Parse|Calcite|^Validation|^Catalog|(Database|Table)(Not|Already)Exist")
+_PLANNER = re.compile(r"SqlValidat|SqlParse|Calcite|^Validation|^Catalog")
+_OUTSIDE = re.compile(r"IOException|Connect|Socket|Host|Timeout|FileNotFound|SQL\w*Exception|Interrupted|OutOfMemory")
 _JOBMANAGER_SAID = re.compile(r"JobInitialization|JobExecution|JobMaster")
 _NO_WORD_FROM_JOBMANAGER = re.compile(r"Number of retries has been exhausted|Couldn't retrieve standalone cluster")
 _EXECUTE_SET = re.compile(r"\A((?:\s|--[^\n]*\n|/\*.*?\*/)*)EXECUTE\s+(?=STATEMENT\s+SET\b)", re.IGNORECASE | re.DOTALL)
@@ -180,7 +182,8 @@ class Session:
         try:
             result = await self.execute(explained, config, deadline=deadline)
         except InvalidQuery as error:
-            raise InvalidQuery(error.reason, error.line - 1 if error.line else None, error.column) from None
+            line = error.line - 1 if error.line else None
+            raise InvalidQuery(error.reason, line, error.column, error.table) from None
         with reading(SERVER, "EXPLAIN"):
             return str(result.rows[0][0])
 
@@ -265,12 +268,24 @@ def _classified(refused: Refused) -> FlinkSqlError:
             f"{SERVER} got no answer from its JobManager: {last}. "
             "Check that the JobManager runs, and rest.address and rest.port in the gateway's configuration."
         )
-    planner = any(_PLANNER.search(one.kind) for one in chain) or "only single statement supported" in trace
-    planner = planner or last.kind == "TableException"  # further out it wraps whatever went wrong
-    if planner and "JobSubmissionException" not in kinds and not _JOBMANAGER_SAID.search(kinds):
-        reason = last.message if _PLANNER.search(last.kind) else str(last)
-        return InvalidQuery(reason, *(position(trace) or ()))
+    if _refused_by_planner(chain):
+        reason, table = refusal(trace)
+        line, column = position(trace) or (None, None)
+        return InvalidQuery(reason, line, column, table)
     return StatementFailed(f"{SERVER}: {last}")
+
+
+def _refused_by_planner(chain: list[Cause]) -> bool:
+    """Whether the statement itself is at fault: it was taken up, sent to no JobManager, and asked nothing outside.
+
+    Flink wraps whatever fails after planning in one and the same words, and what it could not do at a JobManager in a
+    further SqlExecutionException. A catalog or a file that does not answer is no fault of the statement.
+    """
+    taken_up = [one.message for one in chain if one.kind == "SqlExecutionException"]
+    later = len(taken_up) > 1 or any(one.message == "Failed to execute sql" for one in chain)
+    if later or any(_JOBMANAGER_SAID.search(one.kind) or _OUTSIDE.search(one.kind) for one in chain):
+        return False
+    return any(_PLANNER.search(one.kind) for one in chain) or bool(taken_up and chain[-1].message != taken_up[0])
 
 
 def _verb(statement: str) -> str:

@@ -13,13 +13,13 @@ from typing import Any
 
 from airflow_provider_flinksql.clients.http import IO, run_sync
 from airflow_provider_flinksql.deploy.reconcile import DEFAULT_LIMITS, Deploy, Deployed, Earlier, Limits, Waiting
-from airflow_provider_flinksql.errors import InvalidQuery
+from airflow_provider_flinksql.errors import StatementError, StatementFailed
 from airflow_provider_flinksql.jobfile import JobFile
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.plan import Plan
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.spec import Spec
-from airflow_provider_flinksql.model.statement import locate
+from airflow_provider_flinksql.model.statement import creation, locate
 from airflow_provider_flinksql.model.submission import CHECKED
 from airflow_provider_flinksql.stores import Store, Stored
 from airflow_provider_flinksql.targets import Target
@@ -100,25 +100,34 @@ def _savepoint(attempt: Attempt, previous: Attempt | None, made: Plan) -> str | 
 
 @contextmanager
 def positions_of(job: JobFile) -> Iterator[None]:
-    """Makes the planner's positions say where in the author's file the fault is."""
+    """Makes what a statement is refused for say where in the author's file that is."""
     try:
         yield
-    except InvalidQuery as error:
-        raise _located(job, error) from error
+    except StatementError as error:
+        if isinstance(error, StatementFailed) and error.place is None:
+            raise  # the submit: it was planned, so nothing in the file is at fault
+        raise type(error)(f"{_where(job, error)}: {error.reason}") from error
 
 
-def _located(job: JobFile, error: InvalidQuery) -> InvalidQuery:
-    where = str(job.path or "the job")
+def _where(job: JobFile, error: StatementError) -> str:
+    """The place that Flink gives; without one, where the statement begins, or the one that creates its table."""
+    file = str(job.path or "the job")
     part, index = error.place or ("statements", 0)
-    if error.line is None or part == "jars":
-        return InvalidQuery(f"{where}: {'' if part == 'statements' else f'{part}: '}{error.reason}")
+    option = next((key for key in job.spec.properties if f"'{key}'" in error.reason), None)
+    if option and error.table is None:
+        return f"{file}, flinkProperties.{option}"
+    if part == "jars" or not job.origins or error.digest not in (None, job.spec.digest):
+        return f"{file}, {part}[{index}]"  # what ran before has no file any more
+    if error.line is None:
+        part, index = (error.table and creation(job.spec, error.table)) or (part, index)
+        return str(job.beginning(index, part))
     line, column = error.line, error.column or 1
     if part == "statements":
         found = locate(job.spec, line, column, **CHECKED)
         if found is None:
-            return InvalidQuery(f"{where}: {error.reason}")
+            return str(job.beginning(index))
         index, line, column = found
-    return InvalidQuery(f"{job.locate(index, line, column, part)}: {error.reason}")
+    return str(job.locate(index, line, column, part))
 
 
 @dataclass

@@ -195,6 +195,19 @@ def kind_of(text: str) -> Kind:
     return next((kind for kind, first in _KINDS if re.match(rf"(?:{first})\b", words)), "other")
 
 
+def created_table(text: str) -> str | None:
+    """The name of the table that a statement creates, without catalog and database."""
+    words = [token.group() for token in islice(_tokens(text), 14)]
+    if not _CREATE_TABLE.match(" ".join(words).upper()):
+        return None
+    names = words[[word.upper() for word in words].index("TABLE") + 1 :]
+    if [word.upper() for word in names[:3]] == ["IF", "NOT", "EXISTS"]:
+        names = names[3:]
+    while names[1:2] == ["."]:
+        names = names[2:]
+    return names[0].strip("`").replace("``", "`") if names else None
+
+
 def _has_outer_as(text: str) -> bool:
     """Whether AS stands outside all brackets; inside them it begins a computed column."""
     depth = 0

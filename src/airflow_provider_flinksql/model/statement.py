@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from airflow_provider_flinksql.model.spec import Spec
-from airflow_provider_flinksql.model.sql import offset_of, position, quote_identifier, quote_literal
+from airflow_provider_flinksql.model.sql import created_table, offset_of, position, quote_identifier, quote_literal
 
 
 def session_statements(spec: Spec) -> list[str]:
@@ -31,6 +33,15 @@ def locate(
             return None if index is None else (index, *position(text, offset))
         offset -= len(text)
     return None
+
+
+def creation(spec: Spec, table: str) -> tuple[Literal["tables", "setup"], int] | None:
+    """Which statement creates the table of that path; None unless exactly one creates a table of its name."""
+    parts: tuple[Literal["tables", "setup"], ...] = ("tables", "setup")
+    statements = [(part, index, text) for part in parts for index, text in enumerate(getattr(spec, part))]
+    named = [(part, index, created_table(text)) for part, index, text in statements]
+    found = [(part, index) for part, index, name in named if name and f".{table}".endswith(f".{name}")]
+    return found[0] if len(found) == 1 else None
 
 
 def _pieces(spec: Spec, query_version: int, query_id: str, created: str) -> list[tuple[str, int | None]]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from airflow_provider_flinksql.clients.gateway import Gateway, Session
-from airflow_provider_flinksql.errors import Interrupted, InvalidQuery
+from airflow_provider_flinksql.errors import Interrupted, InvalidQuery, Part, StatementFailed
 from airflow_provider_flinksql.model.explained import Explained
 from airflow_provider_flinksql.model.graph import condensed, insert_only, read, tables
 from airflow_provider_flinksql.model.schema import known_of
@@ -39,12 +40,13 @@ class Planner:
     async def explain(self, spec: Spec, flink_version: str) -> Explained:
         """Run jars, tables and setup in a fresh session and plan the statement; the session stays open."""
         session = await self._prepare(spec, flink_version)
-        statement = self._secrets.fill(final_statement(spec, **CHECKED))
         config = self._secrets.filled(check_config(spec, flink_version))
+        statement = final_statement(spec, **CHECKED)
         try:
-            text = await session.explain(statement, config, deadline=deadline(STATEMENT_SECONDS))
-        except InvalidQuery as error:
-            raise error.at("statements", 0) from None
+            text = await self._planned(session, statement, config)
+        except (InvalidQuery, StatementFailed) as error:
+            index = await self._refused_one(session, spec, config) if error.line is None else 0
+            raise error.at("statements", index, spec.digest) from None
         graph = condensed(self._secrets.redact(text))
         return Explained(flink_version, graph, await self._known_tables(session, text, graph))
 
@@ -56,6 +58,18 @@ class Planner:
                 await session.close()
             except Interrupted:
                 pass  # whoever is told to stop leaves the session to its time-out
+
+    async def _planned(self, session: Session, statement: str, config: Mapping[str, str]) -> str:
+        return await session.explain(self._secrets.fill(statement), config, deadline=deadline(STATEMENT_SECONDS))
+
+    async def _refused_one(self, session: Session, spec: Spec, config: Mapping[str, str]) -> int:
+        """Which INSERT of a statement set is refused, where Flink does not say it: each is planned alone."""
+        for index, statement in enumerate(spec.statements if len(spec.statements) > 1 else ()):
+            try:
+                await self._planned(session, statement, config)
+            except (InvalidQuery, StatementFailed):
+                return index
+        return 0
 
     async def _known_tables(self, session: Session, explained: str, graph: str) -> tuple[tuple[str, str], ...]:
         inserts, known = insert_only(explained), []
@@ -69,16 +83,14 @@ class Planner:
         properties = self._secrets.filled(check_config(spec, flink_version))
         redact, soon = self._secrets.redact, deadline(FIRST_LOOK_SECONDS)
         session = self._session = await self._gateway.open_session(redact=redact, deadline=soon)
-        jars = len(spec.jars)
-        for index, statement in enumerate(session_statements(spec)):
+        parts: tuple[Part, ...] = ("jars", "tables", "setup")
+        places = [(part, index) for part in parts for index in range(len(getattr(spec, part)))]
+        for (part, index), statement in zip(places, session_statements(spec), strict=True):
             try:
                 filled = self._secrets.fill(statement)
                 await session.execute(filled, properties, deadline=deadline(STATEMENT_SECONDS))
-            except InvalidQuery as error:
-                if index < jars:
-                    raise error.at("jars", index) from None
-                setup = index - jars - len(spec.tables)
-                raise (error.at("tables", index - jars) if setup < 0 else error.at("setup", setup)) from None
+            except (InvalidQuery, StatementFailed) as error:
+                raise error.at(part, index, spec.digest) from None
         self._prepared = spec.digest
         return session
 

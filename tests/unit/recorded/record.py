@@ -21,6 +21,11 @@ SINK = "CREATE TABLE bh (k BIGINT, n BIGINT) WITH ('connector'='blackhole')"
 COUNT = "INSERT INTO bh SELECT k, COUNT(*) FROM src GROUP BY k"
 COUNT_BY_TEXT = "INSERT INTO bh SELECT CAST(k AS BIGINT), n FROM (SELECT CAST(k AS STRING) AS k, COUNT(*) AS n FROM src GROUP BY CAST(k AS STRING))"  # noqa: E501
 BROKEN = "INSERT INTO bh SELECT CAST('no' || CAST(k AS STRING) AS BIGINT), id FROM src"
+TABLES = {
+    "fi": "'connector'='filesystem', 'path'='file:///fi', 'format'='csv'",
+    "av": "'connector'='filesystem', 'path'='file:///av', 'format'='avro'",
+    "uo": "'connector'='datagen', 'rows-per-secon'='5', 'password'='hunter2'",
+}
 NOT_THERE = "00000000000000000000000000000000"
 PENDING = ("INITIALIZED", "PENDING", "RUNNING")
 
@@ -68,7 +73,8 @@ class Recorder:
                 return [self.thinned(item) for item in value]
             case str():
                 value = re.sub(r"((?:\n\tat .*){2})(?:\n\tat .*)+", r"\1", value.replace(self.folder, "/flink"))
-                return re.sub(r"((?:\n    [^\s]+ \.\.\.){3})(?:\n    [^\s]+ \.\.\.)+", r"\1", value)
+                # what the parser was expecting, of words: <IDENTIFIER> tells that the word it met is reserved
+                return re.sub(r'((?:\n    ".*){3})(?:\n    ".*)+', r"\1", value)
         return value
 
 
@@ -77,6 +83,8 @@ def session_and_errors(lab: Recorder) -> None:
     lab.session = lab.ask("open session", "gw", "POST /v2/sessions", {"properties": {}})["sessionHandle"]
     lab.statement("ddl", SOURCE)
     lab.statement(None, SINK)
+    for name, options in TABLES.items():
+        lab.statement(None, f"CREATE TABLE {name} (k INT) WITH ({options})")
     for name, sql in {
         "explain": f"EXPLAIN PLAN FOR {COUNT}",
         "unknown table": "INSERT INTO bh SELECT k, 1 FROM nope",
@@ -91,10 +99,27 @@ def session_and_errors(lab: Recorder) -> None:
         "missing jar": "ADD JAR '/not/there.jar'",
         "missing class": "CREATE TEMPORARY FUNCTION foo AS 'com.example.Foo'",
         "two statements": "SELECT 1; SELECT 2",
+        "no catalog": "USE CATALOG nosuch",
+        "enforced key": "CREATE TABLE z (k INT PRIMARY KEY) WITH ('connector'='blackhole')",
+        "overwrite": "EXPLAIN INSERT OVERWRITE fi SELECT k FROM src",
+        "no format": "EXPLAIN INSERT INTO av SELECT k FROM src",
+        "no such option": "EXPLAIN INSERT INTO bh SELECT k, 1 FROM uo",
+        "reserved word": "CREATE TABLE rw (k INT, timestamp STRING) WITH ('connector'='datagen')",
+        "reserved word and more": "SELECT k, date, 1 FROM src",
+        "reserved word after a dot": "SELECT s.date FROM src s",
+        "one word too many": "SELECT k v n FROM src",
+        "bracket": "SELECT k) FROM src",
+        "end": "SELECT k FROM src WHERE",
+        "double quote": 'SELECT "k" FROM src',
+        "odd letter": "SELECT k # 1 FROM src",
+        "open quote": "SELECT `k FROM src",
+        "not grouped": "SELECT k, id FROM src GROUP BY k",
+        "stop unknown job": f"STOP JOB '{NOT_THERE}'",
         "no database": "USE nowhere",
         "show jobs, none": "SHOW JOBS",
     }.items():
         lab.statement(name, sql)
+    lab.statement("mini batch", COUNT, **{"table.exec.mini-batch.enabled": "true"})
     lab.statement("bad job id", COUNT, **{"$internal.pipeline.job-id": "xyz"})
     lab.statement(
         "jobmanager down",
