@@ -10,7 +10,7 @@ JOB = """\
 name: j
 tables: [tables/*.sql]
 setup:
-  - SET 'a.b' = 'c'
+  - USE default_database
 sql: |
   INSERT INTO sink SELECT 1;
   INSERT INTO sink
