@@ -39,7 +39,7 @@ EXPLAINED = Explained("2.3.0", SCAN, (("c.d.s", "datagen inserts\n`a` INT"),))
 BAD = submitted(2, OTHER_QUERY, landed=True, fresh=False, pinned=Snapshot(SAVED_AT, "savepoint", "stop 1", 1))
 RESTARTING = look(listed(BAD, "RESTARTING"))
 AFTER_A_BAD_UPGRADE = manifest(STOPPED_FOR_2, BAD)
-BACK = "Check() RequestStop(2,1,cancel) AwaitEnd(2,1) GiveUp(2) Claim(3,1,False) Pin(3) Submit(3)"
+BACK = "Check() RequestStop(2,1,cancel,3) AwaitEnd(2,1) GiveUp(2) Claim(3,1,False) Pin(3) Submit(3)"
 
 
 def test_the_file_that_ran_before_leads_back_from_an_upgrade_that_never_came_up():
@@ -90,13 +90,13 @@ LOOPS = look(listed(FIRST, "RESTARTING"), details={FIRST.job_id: Detail(cause="b
 @pytest.mark.parametrize("seen", [LOOPS, look(listed(FIRST, "RESTARTING"))], ids=["loops", "had its time"])
 def test_a_first_attempt_that_never_came_up_gives_way_to_the_mended_file(spec, seen):
     made = plan(spec, manifest(pending=FIRST), seen, ME)
-    assert steps(made).startswith("Check() RequestStop(1,1,cancel) AwaitEnd(1,1) GiveUp(1) Claim(2,1,True)")
+    assert steps(made).startswith("Check() RequestStop(1,1,cancel,2) AwaitEnd(1,1) GiveUp(1) Claim(2,1,True)")
 
 
 def test_a_mended_bounded_run_takes_the_place_of_one_that_never_came_up():
     batch, mended = replace(PLAIN, mode="batch"), replace(HARMLESS, mode="batch")
     made = plan(mended, manifest(pending=replace(FIRST, spec=batch)), LOOPS, ME)
-    assert steps(made).startswith("Check() RequestStop(1,1,cancel) AwaitEnd(1,1) GiveUp(1) Claim(2,1,True)")
+    assert steps(made).startswith("Check() RequestStop(1,1,cancel,2) AwaitEnd(1,1) GiveUp(1) Claim(2,1,True)")
 
 
 @pytest.mark.parametrize("stop", ["savepoint", "drain"])

@@ -484,7 +484,7 @@ def test_a_changed_file_replaces_an_attempt_that_does_not_come_up():
     broken = submitted(landed=True)
     seen = look(listed(broken, "RESTARTING"), details={broken.job_id: Detail(cause="bad", failures=LOOP)})
     made = plan(OTHER_QUERY, manifest(pending=broken), seen, ME)
-    assert steps(made).startswith("Check() RequestStop(1,1,cancel) AwaitEnd(1,1) GiveUp(1) Claim(2,1,True)")
+    assert steps(made).startswith("Check() RequestStop(1,1,cancel,2) AwaitEnd(1,1) GiveUp(1) Claim(2,1,True)")
 
 
 # --- stops --------------------------------------------------------------------------------------------------------

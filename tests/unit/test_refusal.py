@@ -88,7 +88,7 @@ def test_going_back_restores_what_ran_before_as_an_attempt_and_version_of_its_ow
     seen = look()
     made = plan(NEW, upgrading(), seen, ME)
     assert " ".join(map(str, made.steps)) == (
-        "Refuse(2) Check() RequestStop(2, 1, cancel) AwaitEnd(2, 1) GiveUp(2) Claim(3, 3, False) Pin(3) Submit(3) "
+        "Refuse(2) Check() RequestStop(2, 1, cancel, 3) AwaitEnd(2, 1) GiveUp(2) Claim(3, 3, False) Pin(3) Submit(3) "
         "AwaitRunning(3) RequestProof(3, 1) AwaitProof(3) Confirm(3)"
     )
     assert made.restored_from == SAVEPOINT

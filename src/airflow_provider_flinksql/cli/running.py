@@ -12,11 +12,12 @@ from airflow_provider_flinksql.cli.place import Site, find_cluster, find_store, 
 from airflow_provider_flinksql.clients.http import run_sync
 from airflow_provider_flinksql.deploy.onrecord import all_on_record, stopping, unknown_job
 from airflow_provider_flinksql.deploy.reconcile import Deployed
-from airflow_provider_flinksql.deploy.status import JobStatus, iso, needs_a_look
+from airflow_provider_flinksql.deploy.status import JobStatus, iso, needs_a_look, needs_history
 from airflow_provider_flinksql.deploy.status import status as status_of
 from airflow_provider_flinksql.errors import FlinkSqlError
 from airflow_provider_flinksql.jobfile import JobFile
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
+from airflow_provider_flinksql.model.seen import Seen
 from airflow_provider_flinksql.stores import Store, Stored
 from airflow_provider_flinksql.targets.connect import connect
 from airflow_provider_flinksql.targets.session import SessionTarget
@@ -31,7 +32,7 @@ def status(arguments: argparse.Namespace) -> int:
         chosen, unknown = _chosen(store, arguments.names)
     except FlinkSqlError as error:
         return no_store(arguments, error, jobs=[])
-    found = _looked_at(arguments, chosen)
+    found = _looked_at(arguments, store, chosen)
     if arguments.json:
         missing = [{"name": name, "state": None, "healthy": False, "error": _said(why)} for name, why in unknown]
         output.document(jobs=[{**one.to_json(), "error": None} for one in found] + missing)
@@ -120,27 +121,32 @@ def _chosen(store: Store, names: list[str]) -> tuple[dict[str, Stored], list[tup
     return chosen, missing
 
 
-def _looked_at(arguments: argparse.Namespace, chosen: dict[str, Stored]) -> list[JobStatus]:
+def _looked_at(arguments: argparse.Namespace, store: Store, chosen: dict[str, Stored]) -> list[JobStatus]:
     """One look at the cluster for all, and a closer one for each that may run."""
     manifests = [stored.manifest for stored in chosen.values() if stored.manifest]
     if not any(map(needs_a_look, manifests)):
-        return [status_of(manifest, None) for manifest in manifests]
+        return [_told(store, manifest) for manifest in manifests]
     try:
         place = find_cluster(arguments)
         with connect(place.settings, place.resolve) as (target, _):
-            return _closely(target, manifests)
+            return _closely(target, store, manifests)
     except FlinkSqlError as error:
         output.complain(error)
-        return [status_of(manifest, None, str(error)) for manifest in manifests]
+        return [_told(store, manifest, None, str(error)) for manifest in manifests]
 
 
-def _closely(target: SessionTarget, manifests: list[Manifest]) -> list[JobStatus]:
+def _told(store: Store, manifest: Manifest, seen: Seen | None = None, no_answer: str = "") -> JobStatus:
+    ended = store.history(manifest.name) if needs_history(manifest) else ()
+    return status_of(manifest, seen, no_answer, history=ended)
+
+
+def _closely(target: SessionTarget, store: Store, manifests: list[Manifest]) -> list[JobStatus]:
     found: list[JobStatus] = []
     for manifest in manifests:
         seen = None
         if needs_a_look(manifest):
             seen = run_sync(target.look(manifest.name, manifest, reuse=True, closely=True))
-        found.append(status_of(manifest, seen))
+        found.append(_told(store, manifest, seen))
     return found
 
 

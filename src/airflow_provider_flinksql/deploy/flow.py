@@ -91,8 +91,8 @@ def result(
 
 
 def _savepoint(attempt: Attempt, previous: Attempt | None, made: Plan) -> str | None:
-    """The savepoint that this deploy took, if it stopped something."""
-    if made.action == "stop":
+    """The savepoint that this deploy took, or that an earlier one took for what this one ended."""
+    if attempt.state == "ended" and made.steps:
         return attempt.stop.location if attempt.stop else None
     stop = previous.stop if previous else None
     return stop.location if stop and stop.purpose == attempt.number and made.action != "none" else None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,8 +12,9 @@ from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import Seen, Sighting
 from airflow_provider_flinksql.model.situation import Situation, situation
 
-STOPPED, LOST, UNREACHABLE = "STOPPED", "LOST", "UNREACHABLE"
-"""The states that are ours, beside Flink's. LOST: no job of it is to be found, and nobody stopped it."""
+STOPPED, INTERRUPTED, LOST, UNREACHABLE = "STOPPED", "INTERRUPTED", "LOST", "UNREACHABLE"
+"""The states that are ours, beside Flink's. STOPPED: somebody wanted that. INTERRUPTED: a deploy stopped or began it,
+did not finish, and nothing of it runs. LOST: its job is gone from the cluster, and nobody stopped it."""
 
 NOBODY = Policy(owner="", lineage="")
 
@@ -63,18 +65,52 @@ def needs_a_look(manifest: Manifest) -> bool:
     return attempt is not None and attempt.sent and attempt.state != "ended"
 
 
-def status(manifest: Manifest, seen: Seen | None, no_answer: str = "") -> JobStatus:
-    """How a job is. ``seen`` is a close look at it; without one, ``no_answer`` says why there is none."""
-    attempt = manifest.subject
+def needs_history(manifest: Manifest) -> bool:
+    """Whether an attempt that was begun later than what the head of the record holds was given up."""
+    current = manifest.current
+    over = current is None or current.state == "ended"
+    return over and manifest.pending is None and manifest.last_number > (current.number if current else 0)
+
+
+def status(
+    manifest: Manifest, seen: Seen | None, no_answer: str = "", *, history: Sequence[Attempt] = ()
+) -> JobStatus:
+    """How a job is. ``seen`` is a close look at it; without one, ``no_answer`` says why there is none.
+
+    ``history`` are its ended attempts, where :func:`needs_history` says that they tell.
+    """
+    attempt, begun = manifest.subject, manifest.pending
+    given_up = _given_up(manifest, history)
+    if given_up:
+        return _of(given_up, *_recorded(given_up), given_up.ended_at, _remembered(given_up))
     if attempt is None:
-        return JobStatus(manifest.name, LOST, False, "no attempt to start it came up; see its history")
+        return JobStatus(manifest.name, STOPPED, True, "no attempt to start it was ever sent")
+    if begun and not begun.sent and (attempt is begun or attempt.state == "ended"):
+        return _interrupted(attempt, begun)
     if attempt.state == "ended":
         return _of(attempt, *_recorded(attempt), attempt.ended_at, _remembered(attempt))
-    if not attempt.sent:
-        return _of(attempt, LOST, False, f"a deploy by {attempt.by or attempt.owner} began and submitted nothing yet")
     if seen is None:
         return _of(attempt, UNREACHABLE, False, no_answer)
-    return _seen(attempt, seen)
+    return _seen(attempt, begun, seen)
+
+
+def _given_up(manifest: Manifest, history: Sequence[Attempt]) -> Attempt | None:
+    """The attempt that was begun last and came to nothing, if what was before it does not run for its sake."""
+    current, last = manifest.current, max(history, key=lambda attempt: attempt.number, default=None)
+    if last is None or not needs_history(manifest) or (current and last.number < current.number):
+        return None
+    made_room = current is not None and current.stop is not None and current.stop.purpose == last.number
+    return last if current is None or last.sent or made_room else None
+
+
+def _interrupted(attempt: Attempt, begun: Attempt) -> JobStatus:
+    """A deploy that was killed, or is under way, between the end of a job and its next start."""
+    stopped = "" if attempt is begun else f"attempt {attempt.number} has ended ({attempt.reason or 'it ended'}), and "
+    reason = (
+        f"{stopped}attempt {begun.number}, begun by {begun.by or begun.owner}, was not submitted. If that deploy died, "
+        "deploy again: it goes on from there"
+    )
+    return _of(attempt, INTERRUPTED, False, reason, begun.claimed_at, _remembered(attempt))
 
 
 def _of(
@@ -102,18 +138,25 @@ def _recorded(attempt: Attempt) -> tuple[str, bool, str]:
             return "FINISHED", True, reason
         case "failed":
             return "FAILED", False, reason
+        case "withdrawn":
+            return STOPPED, True, reason
+        case "dropped":
+            return INTERRUPTED, False, f"attempt {attempt.number} was given up: {reason}. Deploy again"
     return LOST, False, reason
 
 
-def _seen(attempt: Attempt, seen: Seen) -> JobStatus:
+def _seen(attempt: Attempt, begun: Attempt | None, seen: Seen) -> JobStatus:
     now = situation(attempt, seen, NOBODY)
     job = seen.job_of(attempt)
     if now.status == "elsewhere":
         return _of(attempt, UNREACHABLE, False, now.reason)
+    if begun and not begun.sent and now.over:
+        return _interrupted(replace(attempt, reason=now.reason), begun)
     if job is None:
-        return _of(attempt, LOST, False, now.reason, None, _found(attempt, seen))
+        state, reason = _absent(attempt, now)
+        return _of(attempt, state, state == STOPPED, reason, attempt.sent_at, _found(attempt, seen))
     detail = seen.detail(job.job_id)
-    state = STOPPED if now.outcome == "stopped" else job.state
+    state = STOPPED if now.status == "stopped" or _as_asked(attempt, now) else job.state
     healthy, reason = _health(attempt, now, job)
     last = None
     if detail.checkpoint_at is not None:
@@ -121,9 +164,33 @@ def _seen(attempt: Attempt, seen: Seen) -> JobStatus:
     return _of(attempt, state, healthy, reason, job.changed_at / 1000, last)
 
 
+def _absent(attempt: Attempt, now: Situation) -> tuple[str, str]:
+    """State and reason of an attempt whose job is not listed."""
+    by = attempt.by or attempt.owner
+    match now.status:
+        case "missing":
+            return INTERRUPTED, f"attempt {attempt.number} was sent by {by} and not seen to arrive: deploy again"
+        case "transient":
+            return "SUSPENDED", now.reason
+        case "stopped":
+            return STOPPED, now.reason
+    return (STOPPED if _as_asked(attempt, now) else LOST), now.reason
+
+
+def _as_asked(attempt: Attempt, now: Situation) -> bool:
+    """Whether somebody cancelled it to have it stopped, and whoever did was killed before the end was written down."""
+    stop = attempt.stop
+    return now.over and stop is not None and stop.kind == "cancel" and stop.purpose is None and stop.state != "failed"
+
+
 def _health(attempt: Attempt, now: Situation, job: Sighting) -> tuple[bool, str]:
-    if now.status in ("finished", "stopped"):
+    stop = attempt.stop
+    if now.status in ("finished", "stopped") or _as_asked(attempt, now):
         return True, now.reason
+    if stop and stop.state == "requested" and now.live:
+        what = "was to be stopped" if stop.purpose is None else f"was to make room for attempt {stop.purpose}"
+        again = "stop it again" if stop.purpose is None else "deploy again"
+        return False, f"it {what}, and nobody saw it end. If who asked for that died, {again}: it goes on from there"
     if now.status == "up" and attempt.state != "confirmed" and attempt.spec.mode == "streaming":
         return False, "it runs, and has yet to prove that it is healthy: deploy it again"
     return now.status == "up", now.reason if now.status != "up" or job.state != "RUNNING" else "running"

@@ -8,7 +8,7 @@ from airflow_provider_flinksql.errors import Blocked
 from airflow_provider_flinksql.model import steps as do
 from airflow_provider_flinksql.model.candidates import checkpoint_folder, has_written, last_consent, pick
 from airflow_provider_flinksql.model.folders import checkpoint_folder_of, next_savepoint_folder, savepoint_folder_of
-from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Refused, Stop
+from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Outcome, Refused, Stop
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import Detail, Seen, Sighting
 from airflow_provider_flinksql.model.situation import LATE_SUBMIT, STABLE_MS, situation
@@ -222,7 +222,8 @@ def _give_up(m: Manifest, number: int, spec: Spec, seen: Seen, policy: Policy) -
     pending = _get(m, number)
     unknown = pending.landed and not seen.searched
     now = situation(pending, seen, policy)
-    outcome = now.outcome if pending.sent and now.outcome else "dropped"
+    unwanted: Outcome = "withdrawn" if policy.stop or not spec.enabled else "dropped"
+    outcome = now.outcome if pending.sent and now.outcome else unwanted
     reason = now.reason if pending.sent else "given up before it was submitted"
     if m.refused and m.refused.number == number:
         reason = m.refused.reason

@@ -22,7 +22,8 @@ def request_cancel(
 ) -> RequestStop:
     """The request to cancel an attempt's job. Raises Blocked where the only state would go with it.
 
-    ``left_behind``: its state is not wanted, as a person or the job file says.
+    ``purpose`` is the attempt that it makes room for, ``None`` where the job shall stay stopped. ``left_behind``: its
+    state is not wanted, as a person or the job file says.
     """
     if not left_behind:
         require_kept(spec, attempt, seen, now, stays=purpose is None)

@@ -17,7 +17,8 @@ DOCUMENT_VERSION = 1
 
 AttemptState = Literal["claimed", "pinned", "submitted", "confirmed", "ended"]
 StopKind = Literal["savepoint", "drain", "cancel"]
-Outcome = Literal["stopped", "drained", "finished", "failed", "cancelled", "gone", "dropped"]
+Outcome = Literal["stopped", "drained", "finished", "failed", "cancelled", "gone", "dropped", "withdrawn"]
+"""``dropped``: given up before it ran, for something else; ``withdrawn``: because nothing of the job was to run."""
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ def _replace_broken(
     if own and named:
         require_lasting(spec, pending, named, seen, "cancel")
     unwanted = named is not None or (isinstance(wanted, Start) and wanted.fresh)
-    cancel = request_cancel(spec, pending, seen, now, left_behind=unwanted)
+    cancel = request_cancel(spec, pending, seen, now, purpose=manifest.last_number + 1, left_behind=unwanted)
     if seen.prepared != spec.digest:
         return Next(do.Check(), now.reason)
     return Next(cancel, now.reason)
