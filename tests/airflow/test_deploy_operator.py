@@ -251,6 +251,7 @@ def test_secrets_stay_secret(run, monkeypatch, tmp_path):
 
 def test_what_cannot_be_mended_by_a_retry_fails_at_once(run):
     ran = run("misused")
-    assert ran.states == {"missing_file": "failed", "streaming_to_the_end": "failed"}
+    assert ran.states == dict.fromkeys(("missing_file", "unused", "streaming_to_the_end"), "failed")
     assert "no-such.yaml" in ran.log
+    assert "parameters.b: this was given, and there is no such placeholder in the job" in ran.log
     assert "wait_for='finished' is for jobs with mode: batch" in ran.log

@@ -22,6 +22,7 @@ from airflow_provider_flinksql.errors import (
     StatementFailed,
     Unreachable,
 )
+from settings import READ, REFUSED
 
 TABLES = [
     "CREATE TABLE src (id BIGINT, k INT) WITH ('connector'='datagen', 'rows-per-second'='20', 'fields.k.max'='5')",
@@ -81,6 +82,21 @@ def test_versions_and_life(talk, flink):
         assert cluster.slots_total >= cluster.slots_available >= 0
         assert uuid.UUID(incarnation(await jobmanager.config()))
         assert incarnation(await jobmanager.config()) == incarnation(await jobmanager.config())
+
+    talk(flow)
+
+
+def test_the_gateway_reads_set_and_reset_as_we_do(talk):
+    async def flow(jobmanager, gateway, io):
+        for text, key, value in READ:
+            async with await gateway.open_session() as session:
+                await session.execute("SET 'a.b' = 'before'")
+                await session.execute(text)
+                assert dict((await session.execute("SET")).rows).get(key or "a.b") == value, text
+        for text in REFUSED:
+            async with await gateway.open_session() as session:
+                with pytest.raises(InvalidQuery):
+                    await session.execute(text)
 
     talk(flow)
 

@@ -196,6 +196,17 @@ def test_parameters_and_defaults_reach_the_job(cli, tmp_path, store):
     assert cli("plan", file, "--param", "interval=2s", *words)[0] == 3
 
 
+def test_a_parameter_is_used_by_at_least_one_of_the_jobs(cli, tmp_path, store):
+    file, manifest = onejob.on_record(tmp_path)
+    (tmp_path / "other.yaml").write_text(json.dumps({"name": "other", "sql": "INSERT INTO o SELECT '${param.x}'"}))
+    onejob.OneJob(manifest).listen()
+    where = (*onejob.WHERE, "--store", store)
+    assert cli("plan", file, tmp_path / "other.yaml", "--param", "x=1", *where)[0] != 64
+    code, out, err = cli("plan", file, "--param", "x=1", *where)
+    assert (code, out) == (64, "")
+    assert "--param x: no job has a placeholder ${param.x}" in err
+
+
 def test_an_interrupt_exits_130_and_says_that_the_job_goes_on(cli, tmp_path, store, monkeypatch):
     file, _ = onejob.on_record(tmp_path)
     monkeypatch.setattr(

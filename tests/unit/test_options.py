@@ -1,8 +1,11 @@
 """Flink's options: names, ownership, durations."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_provider_flinksql.deploy.perform import patience
+from airflow_provider_flinksql.model.change import judge
 from airflow_provider_flinksql.model.options import (
     canonical,
     duration,
@@ -185,10 +188,19 @@ def test_a_folder_that_we_use_ourselves_cannot_be_late_bound(key):
     assert unfit(key, "s3://bucket/x") is None
 
 
+def test_a_timeout_may_be_late_bound():
+    assert unfit("execution.checkpointing.timeout", "${env.CK}") is None
+
+
+@pytest.mark.parametrize("key", ["table.exec.state.ttl", "pipeline.max-parallelism", "state.backend"])
+def test_what_decides_about_the_state_cannot_be_late_bound(key):
+    assert "when the value of ${var.x} changes is not seen here" in unfit(key, "${var.x}")
+    assert unfit(key, "10 s") is None
+
+
 @pytest.mark.parametrize("key", ["execution.checkpointing.timeout", "table.exec.state.ttl"])
-def test_a_duration_that_we_read_ourselves_is_one_or_late_bound(key):
+def test_a_duration_that_we_read_ourselves_is_one(key):
     assert "'10sekunden' is not a duration" in unfit(key, "10sekunden")
-    assert unfit(key, "${env.CK}") is None
     assert unfit("some.connectors.own.timeout", "10sekunden") is None
 
 
@@ -201,3 +213,15 @@ def test_a_late_bound_interval_is_not_called_none():
     spec = Spec("j", (), properties={"execution.checkpointing.interval": "${env.EVERY}"})
     assert not [said for said in warnings(spec, Seen("", "")) if "takes no checkpoints" in said]
     assert [said for said in warnings(Spec("j", ()), Seen("", "")) if "takes no checkpoints" in said]
+
+
+READ_HERE = ["execution.checkpointing." + name for name in ("interval", "timeout", "dir", "savepoint-dir")]
+READ_HERE += ["table.exec.state.ttl", "pipeline.max-parallelism", "parallelism.default", "state.backend.type"]
+
+
+@given(*(st.dictionaries(st.sampled_from(READ_HERE), st.text(max_size=9)) for _ in range(2)))
+def test_no_text_of_an_option_on_record_raises_anything(one, other):
+    new, old = (Spec("j", ("INSERT INTO a SELECT 1",), properties=options) for options in (one, other))
+    assert patience(old) >= 60
+    assert warnings(new, Seen("", "", options=tuple(other.items()))) is not None
+    assert judge(new, old).verdict in ("none", "carries", "unknown")

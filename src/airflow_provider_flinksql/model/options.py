@@ -129,6 +129,7 @@ _EFFECTS: dict[str, Effect] = {
 }
 
 _FOLDERS = ("execution.checkpointing.dir", "execution.checkpointing.savepoint-dir")  # where we make and find state
+_DECIDES = ("ttl", "max-parallelism", "chaining", "backend")  # a change of these is judged by their values
 _DURATIONS = ("execution.checkpointing.interval", "execution.checkpointing.timeout", "table.exec.state.ttl")
 
 _DURATION = re.compile(r"([0-9]+)\s*([a-zµ]*)")
@@ -200,6 +201,8 @@ def unfit(key: str, value: str) -> str | None:
     name, late = present_name(key), plain_placeholders(value)
     if name in _FOLDERS and late:
         return f"${{{min(late)}}} is known only to Flink, and the folder is needed here, too; use ${{param.x}}"
+    if late and effect_on_state(name) in _DECIDES:
+        return f"what the state becomes when the value of ${{{min(late)}}} changes is not seen here; use ${{param.x}}"
     if name in _DURATIONS and not late:
         try:
             parse_duration(value)

@@ -103,6 +103,7 @@ with DAG("with_a_secret", schedule=None):
 
 with DAG("misused", schedule=None):
     FlinkSqlDeployOperator(task_id="missing_file", job="jobs/no-such.yaml", retries=2)
+    FlinkSqlDeployOperator(task_id="unused", job={"name": "u", "sql": "INSERT INTO a SELECT 1"}, parameters={"b": "c"})
     FlinkSqlDeployOperator(task_id="streaming_to_the_end", job="jobs/quickstart.yaml", wait_for="finished", retries=2)
 
 with DAG("living", schedule=None):
