@@ -7,6 +7,7 @@ Our exception hierarchy::
     ├── InvalidQuery                   no     the planner refused the SQL
     ├── Blocked                        no     the plan needs a human's word; says which option allows it
     ├── Busy                           yes    another deploy of this job is under way
+    ├── NoFreeSlots                    yes    the cluster is full at the moment; says who holds its slots
     ├── Misconfigured                  no     connection, cluster and store do not fit together
     │   ├── UnsupportedScheme          no     a state folder lies where we cannot look
     │   └── UnknownJob                 no     no manifest of the store has that name
@@ -103,6 +104,12 @@ class Blocked(FlinkSqlError):
 
 class Busy(FlinkSqlError):
     """Another deploy of the same job is under way."""
+
+    retryable = True
+
+
+class NoFreeSlots(FlinkSqlError):
+    """Other jobs hold the slots that a job needs; nothing was touched for it."""
 
     retryable = True
 

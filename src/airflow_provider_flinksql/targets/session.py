@@ -32,7 +32,7 @@ from airflow_provider_flinksql.targets.look import Look, Survey, await_fresh, su
 from airflow_provider_flinksql.targets.planner import FIRST_LOOK_SECONDS, Planner, deadline
 from airflow_provider_flinksql.targets.savepoints import take
 from airflow_provider_flinksql.targets.secrets import Secrets
-from airflow_provider_flinksql.targets.slots import require_slots
+from airflow_provider_flinksql.targets.slots import Slots
 
 SUBMIT_SECONDS = 300.0
 """A submit may wait for a JobManager that does not answer: the gateway itself tries for 60 s (measured)."""
@@ -72,6 +72,9 @@ class SessionTarget:
         self._planner = Planner(self._gateway, self._secrets)
         self._survey: Survey | None = None
         self._version: str | None = None
+        self._live: frozenset[str] = frozenset()
+        """The jobs of the last look that a stop of this one's lineage would end."""
+        self._begun = False
 
     async def look(
         self,
@@ -90,6 +93,8 @@ class SessionTarget:
         seen = await Look(
             self._jobmanager, self._io, self._files, self.name, self._survey, manifest
         ).at(name, closely, job_id)
+        self._live = frozenset(job.job_id for job in seen.jobs if job.live)
+        self._begun = manifest is not None and (manifest.pending or manifest.refused) is not None
         told = tuple((job, replace(one, cause=self._secrets.without(one.cause, manifest))) for job, one in seen.details)
         return replace(seen, details=told, old_cluster_answers=await self._answers_elsewhere(manifest, seen))
 
@@ -106,11 +111,11 @@ class SessionTarget:
         return self._files.find(location) is not None
 
     async def check(self, spec: Spec) -> Explained:
-        """Count the slots, open a session, run jars, tables and setup, plan the statement. Starts nothing."""
-        cluster = await self._jobmanager.cluster()
-        self._version = cluster.flink_version
-        require_slots(spec, cluster, self._survey.config if self._survey else {}, self.name)
-        return await self._planner.explain(spec, self._version)
+        """Open a session, run jars, tables and setup, plan the statement, count the slots. Starts nothing."""
+        explained = await self._planner.explain(spec, await self._flink_version())
+        slots = Slots(self._jobmanager, self._io, self.name, self._survey.config if self._survey else {})
+        await slots.require(spec, explained.text, self._live, waits=self._begun and not self._live)
+        return explained
 
     async def explain(self, spec: Spec) -> Explained:
         """What the planner says of a Spec that is not to be started; the prepared session is closed for it."""

@@ -33,13 +33,17 @@ for _deferrable in (True, False):
     with DAG(f"breaking_{_kind}", schedule=None):
         FlinkSqlDeployOperator(task_id="deploy", job=BREAKING, deferrable=_deferrable)
 
-with DAG("starving", schedule=None):
+with DAG("lingering", schedule=None):
     FlinkSqlDeployOperator(
         task_id="deploy",
         job={
-            "name": "starving",
+            "name": "lingering",
             "setup": [NUMBERS, NOWHERE],
-            "sql": "INSERT INTO nowhere SELECT n FROM numbers",
+            "sql": "INSERT INTO nowhere SELECT n / (n - n) FROM numbers",
+            "flinkProperties": {
+                "restart-strategy.type": "fixed-delay",  # it fails at its first row and waits: it never comes up
+                "restart-strategy.fixed-delay.delay": "1 h",
+            },
             "health": {"timeout": "1m"},
         },
         deferrable=True,

@@ -18,9 +18,17 @@ def counting(name: str, mode: str) -> dict[str, Any]:
             "CREATE TEMPORARY TABLE nowhere (n BIGINT) WITH ('connector' = 'blackhole')",
         ],
         "sql": "INSERT INTO nowhere SELECT n FROM numbers",
-        "parameters": {"slots": "1"},
-        "flinkProperties": {"parallelism.default": "${param.slots}"},
+        "flinkProperties": {"parallelism.default": "1"},
     }
+
+
+LINGERING = counting("left-alone", "streaming") | {
+    "sql": "INSERT INTO nowhere SELECT n / (n - n) FROM numbers",
+    "flinkProperties": {
+        "restart-strategy.type": "fixed-delay",  # it fails at its first row and waits: it never comes up
+        "restart-strategy.fixed-delay.delay": "1 h",
+    },
+}
 
 
 with DAG("killed", schedule=None):
@@ -28,9 +36,4 @@ with DAG("killed", schedule=None):
         FlinkSqlDeployOperator(task_id=_name, job=counting(_name, "batch"), deferrable=_deferrable)
 
 with DAG("left_alone", schedule=None):
-    FlinkSqlDeployOperator(
-        task_id="deploy",
-        job=counting("left-alone", "streaming"),
-        parameters={"slots": "{{ dag_run.conf.slots }}"},
-        deferrable=True,
-    )
+    FlinkSqlDeployOperator(task_id="deploy", job=LINGERING, deferrable=True)
