@@ -80,5 +80,7 @@ def _names_the_job(key: str, value: str, job: str) -> bool:
 
 
 def _problem(key: str, value: str) -> str | None:
+    if "${" in key:
+        return "the name of an option is not filled in; write it out"
     reason = owned(key)
     return f"this option is not yours to set: {reason}" if reason else unfit(key, value)

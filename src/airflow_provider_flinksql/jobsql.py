@@ -172,7 +172,9 @@ class SqlReader:
                 self._setting(origin)
             elif kind in _NOT_BEFORE_A_JOB:
                 self.fault(origin, f"{_begin(origin)}: {_NOT_BEFORE_A_JOB[kind]}")
-            elif kind != "show" and self._fills(origin):
+            elif kind == "show":
+                self.used.update(placeholders(origin.statement.text))
+            elif self._fills(origin):
                 found.append(origin)
         return found
 
@@ -276,8 +278,8 @@ class SqlReader:
         for name, offset in placeholders(sql).items():
             self._check(name, scalar, path, line(offset))
         for name, offset in misplaced(sql).items():
-            problem = f"${{{name}}} is known only when the job is sent, so it can stand inside '…' alone"
-            self._fault_at(scalar, path, f"{problem}; use ${{param.x}} here", line(offset))
+            problem = f"${{{name}}} is known only when this is sent, so it can stand only in a string; use ${{param.x}}"
+            self._fault_at(scalar, path, problem, line(offset))
         for offset, problem in nearly(without_comments(sql)):
             self._fault_at(scalar, path, problem, line(offset))
 

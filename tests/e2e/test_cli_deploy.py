@@ -22,7 +22,8 @@ from e2e.commandline import NUMBERS, SHOUT, Job, assert_goes_on, deployed, sink,
 # --- the table ------------------------------------------------------------------------------------
 
 
-def test_the_first_deploy_starts_the_job(cluster, job):
+def test_the_first_deploy_starts_the_job_with_its_options(cluster, job):
+    job.write(setup=[NUMBERS, sink(job.out), "SET execution.checkpointing.timeout = 9min // a SET is one, too"])
     planned = cluster.json("plan", job.path)
     assert planned.code == 2
     assert planned.job["action"] == "start"
@@ -33,6 +34,8 @@ def test_the_first_deploy_starts_the_job(cluster, job):
     assert (answer.job["action"], answer.job["verdict"], answer.job["query_version"]) == ("start", "none", 1)
     assert answer.job["plan_digest"] == planned.job["plan_digest"]
     assert cluster.live(job.name) == [answer.job["job_id"]]
+    config = cluster.get(f"/jobs/{answer.job['job_id']}/checkpoints/config")
+    assert (config["interval"], config["timeout"]) == (1000, 540_000)
 
 
 def test_an_unchanged_file_changes_nothing_and_says_since_when(cluster, job):
@@ -48,7 +51,7 @@ def test_an_unchanged_file_changes_nothing_and_says_since_when(cluster, job):
 
 def test_what_does_not_run_is_only_recorded(cluster, job):
     first = started(cluster, job)
-    job.write(description="Now with a description", health={"timeout": "2m"})
+    job.write(description="Now described", health={"timeout": "2m"}, setup=[NUMBERS, sink(job.out), "SHOW TABLES"])
     assert cluster.json("plan", job.path).code == 2
     assert deployed(cluster, job)["action"] == "record"
     assert cluster.json("plan", job.path).code == 0
@@ -266,7 +269,7 @@ BAD = {
     "not YAML": ("name: [", "not YAML"),
     "unknown key": ("name: x\nsql: INSERT INTO o SELECT 1\nflinkPropertys: {}\n", "flinkProperties"),
     "wrong type": ("name: x\nsql: INSERT INTO o SELECT 1\nenabled: maybe\n", "true or false"),
-    "owned key": ("name: x\nsql: INSERT INTO o SELECT 1\nflinkProperties: {rest.port: '1'}\n", "rest.port"),
+    "owned key": ("name: x\nsql: INSERT INTO o SELECT 1\nsetup: [SET rest.port = 1]\n", "rest.port"),
     "missing table file": ("name: x\nsql: INSERT INTO o SELECT 1\ntables: [nowhere.sql]\n", "nowhere.sql"),
 }
 

@@ -703,6 +703,12 @@ def test_a_parameter_of_the_file_that_is_used_nowhere_is_a_fault(tmp_path):
     assert found == "line 3: parameters.day: this is used nowhere; write ${param.day} where it is meant, or delete it"
 
 
+def test_a_placeholder_in_the_name_of_an_option_is_a_fault():
+    job = {"name": "j", "sql": "INSERT INTO a SELECT 1", "setup": ["SET '${env.K}' = '1'"]}
+    assert all("write it out" in found for found in faults({**job, "flinkProperties": {"${param.k}.x": "1"}}))
+    assert properties({"setup": ["SET '${param.k}' = '1'"], "parameters": {"k": "a"}}) == {"a": "1"}
+
+
 def test_a_given_parameter_that_is_used_nowhere_is_told():
     job = read_job("name: j\nsql: INSERT INTO a SELECT '${param.b}'\n", parameters={"b": "1", "c": "2"})
     assert job.unused == {"c"}

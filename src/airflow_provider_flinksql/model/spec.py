@@ -33,9 +33,9 @@ class Spec:
 
     ``tables`` and ``setup`` are single statements in the order they run; ``statements`` are the INSERTs of the job
     (one Flink job; several become a statement set). ``properties`` are the effective Flink options of connection,
-    defaults file, job file and operator, under their present names (see :mod:`.options`). ``health_timeout``,
-    ``give_up_after`` (how long a job fails alike until that is a loop) and ``stable_for`` (how long it must run
-    undisturbed to count as up) are in seconds.
+    defaults file, job file and operator, SET statements among them, under their present names (see :mod:`.options`).
+    ``health_timeout``, ``give_up_after`` (how long a job fails alike until that is a loop) and ``stable_for`` (how long
+    it must run undisturbed to count as up) are in seconds.
     """
 
     name: str
