@@ -669,10 +669,13 @@ def test_a_late_bound_value_stands_in_strings_and_options_alone(line, place, tmp
         ("${ENV.HOME}", "did you mean ${env.HOME}?"),
         ("${connection.k.password}", "did you mean ${conn.k.password}?"),
         ("${foo.bar}", "write ${param.name}, ${conn.id.field}"),
-        ("{{ ds }}", "never rendered by Jinja; write ${param.ds} here"),
+        ("{{ ds }}", "write ${param.ds} here and give the operator parameters={'ds': '{{ ds }}'}"),
         ("{{ params.day }}", "write ${param.day} here"),
         ("{{ macros.ds_add(ds, 1) }}", "never rendered by Jinja"),
         ("{{ ds | f }}", "never rendered by Jinja"),
+        ("{{ var.value.topic }}", "write ${var.topic}"),
+        ("{{ conn.kafka_prod.password }}", "write ${conn.kafka_prod.password}"),
+        ("${HOME}", "did you mean ${env.HOME} or ${param.HOME}?"),
     ],
 )
 def test_what_is_nearly_a_placeholder_is_a_fault_with_what_was_meant(text, meant, tmp_path):

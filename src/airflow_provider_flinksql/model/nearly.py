@@ -12,7 +12,8 @@ from collections.abc import Iterator
 
 _DOLLAR = re.compile(r"\$\{\s*([A-Za-z_]\w*)((?:\.[\w-]+)*)\s*\}")
 _JINJA = re.compile(r"\{\{-?\s*[A-Za-z_][\w.]*\.?\b\s*(?:[|(\[]|-?\}\})")
-_LAST_NAME = re.compile(r"\w+")
+_LATE = re.compile(r"\{\{-?\s*(?:var\.value\.(\w+)|conn\.([\w.-]+))\s*-?\}\}")
+_NAME = re.compile(r"\w+")
 _KINDS = {
     **dict.fromkeys(("param", "params", "parameter", "parameters"), "param"),
     **dict.fromkeys(("conn", "connection", "connections"), "conn"),
@@ -33,12 +34,21 @@ def nearly(text: str) -> Iterator[tuple[int, str]]:
         if kind not in set(_KINDS.values()) or not rest:
             yield match.start(), f"{match[0]} is not a placeholder; {_meant(kind, rest)}"
     for match in _JINJA.finditer(text):
-        name = _LAST_NAME.findall(match[0])[-1]
-        said = f"a job file is never rendered by Jinja; write ${{param.{name}}} here and give the operator"
-        yield match.start(), f"{said} parameters={{'{name}': '{{{{ … }}}}'}}, or the command line --param {name}=…"
+        yield match.start(), f"a job file is never rendered by Jinja; {_instead(text, match)}"
+
+
+def _instead(text: str, jinja: re.Match[str]) -> str:
+    late = _LATE.match(text, jinja.start())
+    if late:
+        return f"write ${{var.{late[1]}}}" if late[1] else f"write ${{conn.{late[2]}}}"
+    name = _NAME.findall(jinja[0])[-1]
+    whole = "".join(text[jinja.start() :].partition("}}")[:2])
+    return f"write ${{param.{name}}} here and give the operator parameters={{'{name}': {whole!r}}}"
 
 
 def _meant(kind: str, rest: str) -> str:
+    if not rest and kind.isupper():
+        return f"did you mean ${{env.{kind}}} or ${{param.{kind}}}?"
     if not rest:
         return f"did you mean ${{param.{kind}}}?"
     near = difflib.get_close_matches(kind.lower(), _KINDS, 1, 0.7)
