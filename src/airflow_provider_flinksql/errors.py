@@ -9,7 +9,8 @@ Our exception hierarchy::
     ├── Busy                           yes    another deploy of this job is under way
     ├── NoFreeSlots                    yes    the cluster is full at the moment; says who holds its slots
     ├── Misconfigured                  no     connection, cluster and store do not fit together
-    │   ├── UnsupportedScheme          no     a state folder lies where we cannot look
+    │   ├── Unseen                     no     a state folder cannot be looked into from here
+    │   │   └── UnsupportedScheme      no     it lies on a file system that we cannot read
     │   └── UnknownJob                 no     no manifest of the store has that name
     ├── Conflict                       loop   someone else wrote the manifest; look again
     ├── ServiceError
@@ -118,7 +119,11 @@ class Misconfigured(FlinkSqlError):
     """Connection, cluster and store do not fit together."""
 
 
-class UnsupportedScheme(Misconfigured):
+class Unseen(Misconfigured):
+    """A place where state may lie cannot be looked into from here: what it holds is not known."""
+
+
+class UnsupportedScheme(Unseen):
     """State lies on a file system that cannot be read from here; the user must name the snapshot."""
 
 

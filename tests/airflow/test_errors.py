@@ -11,6 +11,7 @@ FOR_GOOD = [
     errors.InvalidQuery("no such table", 2, 3),
     errors.Blocked("say so with --adopt"),
     errors.Misconfigured("no store"),
+    errors.Unseen("/mnt/state"),
     errors.UnsupportedScheme("s3"),
     errors.Refused("no", 400),
     errors.NotFound("gone", 404),

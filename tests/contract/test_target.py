@@ -317,14 +317,21 @@ def test_what_somebody_deleted_is_not_listed(story):
     assert [s.kind for s in story.look().snapshots] == ["checkpoint"]
 
 
-def test_a_state_exists_where_it_is_complete_and_nowhere_else(story):
+def test_a_state_is_there_where_it_is_complete_and_nowhere_else(story):
     story.start()
     savepoint = story.cluster.savepoint(story.attempt.job_id)
-    assert run_sync(story.worker.exists(savepoint))
-    assert not run_sync(story.worker.exists(savepoint.rpartition("/")[0]))
-    assert not run_sync(story.worker.exists(f"{savepoint}0"))
+    assert run_sync(story.worker.look_for(savepoint)) == "there"
+    assert run_sync(story.worker.look_for(savepoint.rpartition("/")[0])) == "missing"
+    assert run_sync(story.worker.look_for(f"{savepoint}0")) == "missing"
     story.cluster.delete(savepoint)
-    assert not run_sync(story.worker.exists(savepoint))
+    assert run_sync(story.worker.look_for(savepoint)) == "missing"
+
+
+def test_where_a_running_job_keeps_its_state_is_seen(story):
+    story.start()
+    story.prove()
+    story.confirm()
+    assert story.look(closely=True).unseen is None
 
 
 def test_a_failed_job_says_why_and_what_it_saved(story, tmp_path):

@@ -10,7 +10,7 @@ from airflow_provider_flinksql.model.after import StopOutcome
 from airflow_provider_flinksql.model.explained import Explained
 from airflow_provider_flinksql.model.failures import failures
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Stop
-from airflow_provider_flinksql.model.seen import ENDED, Detail, Seen, Sighting, Traits
+from airflow_provider_flinksql.model.seen import ENDED, Detail, Found, Seen, Sighting, Traits
 from airflow_provider_flinksql.model.snapshot import Snapshot
 from airflow_provider_flinksql.model.spec import Spec
 from laws.jobmanager import ANSWERS_KEPT, Job, JobManager, alike
@@ -115,8 +115,9 @@ class FakeSessionCluster:
             *(Snapshot(k.location, "savepoint", "folder", attempt.number) for k in saved),
         ]
 
-    async def exists(self, location: str) -> bool:
-        return self.world.request("exists", lambda: location in self.world.jobmanager.disk)
+    async def look_for(self, location: str) -> Found:
+        disk = self.world.jobmanager.disk
+        return self.world.request("exists", lambda: "there" if location in disk else "missing")
 
     async def check(self, spec: Spec) -> Explained:
         def explain() -> Explained:

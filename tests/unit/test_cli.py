@@ -333,6 +333,7 @@ def test_snapshots_shows_each_state_and_why_it_is_chosen(cli, tmp_path, store):
 
 
 def test_snapshots_without_a_cluster_says_so_and_shows_what_is_on_record(cli, tmp_path, store):
+    (tmp_path / "sp").mkdir()
     stop = Stop(1, "savepoint", f"{tmp_path}/sp", None, "completed", f"{tmp_path}/sp/savepoint-1")
     onejob.on_record(tmp_path, state="ended", outcome="stopped", stops=(stop,))
     code, out, err = cli("snapshots", "orders", "--store", store)

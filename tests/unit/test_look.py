@@ -120,3 +120,42 @@ def test_the_folder_tells_what_the_jobmanager_does_not_tell_yet(tmp_path):
     with SyncIO(JOBMANAGER, transport=httpx.MockTransport(server)) as io:
         seen = run_sync(SessionTarget(JOBMANAGER, io, io).look("orders", manifest, closely=True))
     assert [(one.location, one.source) for one in seen.snapshots] == [(f"file://{tmp_path}/chk-7", "folder")]
+
+
+@pytest.mark.parametrize(
+    "own, saves, hidden",
+    [
+        pytest.param("{}/job", "{}/none/orders/1", None, id="the job's own folder is seen"),
+        pytest.param("{}/none/orders/1/job", "{}/orders/1", "{}/orders/1", id="its checkpoints are not where it says"),
+        pytest.param("s3://b/orders/1/job", "{}/orders/1", None, id="elsewhere, and the root is seen"),
+        pytest.param("{}/job", "hdfs://nn/orders/1", "hdfs://nn/orders/1", id="a file system that we cannot read"),
+        pytest.param(None, "{}/none/orders/1", "{}/none/orders/1", id="a root that is not here"),
+    ],
+)
+def test_a_close_look_tells_whether_a_savepoint_could_be_seen_from_here(tmp_path, own, saves, hidden):
+    (tmp_path / "job").mkdir()
+    own, saves, hidden = (text and text.format(f"file://{tmp_path}") for text in (own, saves, hidden))
+    _, manifest = on_record(tmp_path, checkpoint_folder=own, savepoint_folder=saves)
+    with SyncIO(JOBMANAGER, transport=httpx.MockTransport(OneJob(manifest))) as io:
+        seen = run_sync(SessionTarget(JOBMANAGER, io, io).look("orders", manifest, closely=True))
+    assert seen.unseen == hidden
+
+
+def test_a_checkpoint_that_cannot_be_seen_from_here_is_there_as_the_jobmanager_says(tmp_path):
+    _, manifest = on_record(tmp_path, checkpoint_folder="file:/c")
+    server = OneJob(manifest, "FAILED")
+    server._answers[f"/jobs/{manifest.current.job_id}"] = {"state": "FAILED", "now": SETTLED + 60_000}
+    with SyncIO(JOBMANAGER, transport=httpx.MockTransport(server)) as io:
+        seen = run_sync(SessionTarget(JOBMANAGER, io, io).look("orders", manifest))
+    assert [one.location for one in seen.snapshots] == ["file:/c/chk-7"]
+
+
+@pytest.mark.parametrize("root, searched", [("{}", True), ("{}/not-mounted-here", False)])
+def test_a_forgotten_job_without_a_folder_left_nothing_only_where_its_root_is_seen(tmp_path, root, searched):
+    folder = f"file://{root.format(tmp_path)}/orders/1/job"
+    _, manifest = on_record(tmp_path, checkpoint_folder=folder)
+    server = OneJob(manifest)
+    server._answers["/jobs/overview"] = {"jobs": []}
+    with SyncIO(JOBMANAGER, transport=httpx.MockTransport(server)) as io:
+        seen = run_sync(SessionTarget(JOBMANAGER, io, io).look("orders", manifest))
+    assert (seen.snapshots, seen.searched) == ((), searched)

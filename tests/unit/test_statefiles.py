@@ -67,6 +67,14 @@ def test_a_location_is_found_by_its_folder_or_its_metadata_file(tmp_path):
     assert FILES.find(str(tmp_path)) is None
 
 
+def test_a_snapshot_is_missing_only_where_its_folder_is_seen_without_it(tmp_path):
+    folder = complete(tmp_path / "job" / "chk-1")
+    assert FILES.look_for(f"file://{folder}") == "there"
+    assert FILES.look_for(f"file:{tmp_path}/job/chk-2/_metadata") == "missing"
+    assert FILES.look_for(f"file://{tmp_path}/not-mounted-here/job/chk-1") == "unchecked"
+    assert FILES.look_for("hdfs://nn/job/chk-1") == "unchecked"
+
+
 def test_names_are_taken_as_written(tmp_path):
     assert FILES.find(f"file:{complete(tmp_path / 'with space %20')}")
 
@@ -125,6 +133,8 @@ def test_an_object_store_that_refuses_says_where_credentials_come_from(refusing)
         assert "s3://bucket/chk-1" in str(refused.value)
         assert "c4n4ry" not in str(refused.value)
         assert "\n" not in str(refused.value)
+    assert StateFiles(refusing).look_for("s3://bucket/job/chk-1") == "unchecked"
+    assert not StateFiles(refusing).sees("s3://bucket/job")
 
 
 def test_an_object_store_that_does_not_answer_may_answer_later(refusing):

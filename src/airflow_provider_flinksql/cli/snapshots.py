@@ -14,7 +14,7 @@ from airflow_provider_flinksql.clients.http import run_sync
 from airflow_provider_flinksql.clients.statefiles import StateFiles
 from airflow_provider_flinksql.deploy.onrecord import all_on_record
 from airflow_provider_flinksql.deploy.status import iso
-from airflow_provider_flinksql.errors import FlinkSqlError, Misconfigured, Unreachable, UnsupportedScheme
+from airflow_provider_flinksql.errors import FlinkSqlError, Misconfigured, Unreachable
 from airflow_provider_flinksql.model.candidates import Candidate, explain, recorded
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.seen import Seen
@@ -78,14 +78,7 @@ def _gone(files: StateFiles, attempts: list[Attempt], seen: Seen) -> set[str]:
     """Locations that only the record names, and where nothing is any more."""
     there = {plain(snapshot.location) for snapshot in seen.snapshots}
     named = {s.location for attempt in attempts for s in recorded(attempt)}
-    return {location for location in named if plain(location) not in there and not _exists(files, location)}
-
-
-def _exists(files: StateFiles, location: str) -> bool:
-    try:
-        return files.find(location) is not None
-    except UnsupportedScheme:
-        return True  # nobody here can tell
+    return {place for place in named if plain(place) not in there and files.look_for(place) == "missing"}
 
 
 def _row(one: Candidate) -> dict[str, Any]:

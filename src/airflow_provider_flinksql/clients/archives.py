@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_flinksql.clients.statefiles import StateFiles
-from airflow_provider_flinksql.errors import UnsupportedScheme
+from airflow_provider_flinksql.errors import Unseen
 
 if TYPE_CHECKING:
     import httpx
@@ -47,7 +47,7 @@ def find_archive(files: StateFiles, config: Mapping[str, str], job_id: str) -> A
     for place in (f"{folder}/{cluster}/applications/{job_id}/jobs/{job_id}", f"{folder}/{job_id}"):
         try:
             content = files.read(place)
-        except UnsupportedScheme:
+        except Unseen:
             return None
         try:
             if content:

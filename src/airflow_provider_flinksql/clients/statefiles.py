@@ -2,6 +2,9 @@
 
 Only ``_metadata`` makes a checkpoint or savepoint complete: a folder alone is one under way, or what is left of one.
 Folders are listed by one level, so what lies in ``shared/`` costs nothing. obstore is imported when first needed.
+
+What is not there and what cannot be seen from here are two things: on a disk that is not mounted here nothing is there.
+So a snapshot is missing only where the folder that should hold it is seen, and does not hold it.
 """
 
 from __future__ import annotations
@@ -13,9 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
-from airflow_provider_flinksql.errors import Misconfigured, Unreachable, UnsupportedScheme
+from airflow_provider_flinksql.errors import Misconfigured, Unreachable, Unseen, UnsupportedScheme
 
 _ROOT = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(?://([^/]*))?")
 _FILE = re.compile(r"file:(?://(?:localhost)?(?=/)|(?=/(?!/)))")
@@ -35,6 +38,10 @@ _NO = ("status code: 4", "//169.254.169.254/")
 """What no second try mends: a refusal, and that no credentials were found (the cloud's own machines are asked last)."""
 
 
+Found = Literal["there", "missing", "unchecked"]
+"""Whether a complete snapshot lies at a location; ``unchecked``: that cannot be told from here."""
+
+
 @dataclass(frozen=True)
 class Kept:
     """A complete checkpoint or savepoint: where, its checkpoint id, and when it was written (seconds)."""
@@ -50,12 +57,18 @@ class Files(Protocol):
     def folders(self, path: str) -> list[str]:
         """The names of the folders in a folder; none if it is not there."""
 
+    def sees(self, path: str) -> bool:
+        """Whether a folder is there; an object store has none, so all of one that answers is."""
+
     def read(self, path: str, most: int | None = None) -> tuple[bytes, float] | None:
         """The content of a file, or its first bytes, and when it was written; None if it is not there."""
 
 
 class StateFiles:
-    """Every place where state may lie. ``options`` are obstore's, for object stores; the environment's hold besides."""
+    """Every place where state may lie. ``options`` are obstore's, for object stores; the environment's hold besides.
+
+    Raises Unseen where a place cannot be looked into: another kind of file system, no right to read.
+    """
 
     def __init__(self, options: Mapping[str, str] | None = None) -> None:
         self._options = options or {}
@@ -79,6 +92,24 @@ class StateFiles:
         folder = location.rstrip("/").removesuffix(f"/{_METADATA}")
         with self._looking_into(folder) as (files, path):
             return _kept(files, path, folder)
+
+    def look_for(self, location: str) -> Found:
+        """Whether a complete snapshot lies there; never raises Unseen."""
+        try:
+            if self.find(location):
+                return "there"
+        except Unseen:
+            return "unchecked"
+        folder = location.rstrip("/").removesuffix(f"/{_METADATA}").rpartition("/")[0]
+        return "missing" if self.sees(folder) else "unchecked"
+
+    def sees(self, folder: str) -> bool:
+        """Whether a folder can be looked into from here and now; never raises."""
+        try:
+            with self._looking_into(folder) as (files, path):
+                return files.sees(path)
+        except (Unseen, Unreachable):
+            return False
 
     def read(self, location: str) -> bytes | None:
         """The whole content of a file, None if there is none."""
@@ -107,7 +138,7 @@ class StateFiles:
                     "--restore-from."
                 )
         except OSError as error:
-            raise Misconfigured(f"{location} cannot be read: {error.strerror or error}") from error
+            raise Unseen(f"{location} cannot be read: {error.strerror or error}") from error
 
     def _bucket(self, url: str, location: str) -> Files:
         if url not in self._buckets:
@@ -142,6 +173,9 @@ class _Disk:
         except (FileNotFoundError, NotADirectoryError):
             return []
 
+    def sees(self, path: str) -> bool:
+        return Path(path).is_dir()
+
     def read(self, path: str, most: int | None = None) -> tuple[bytes, float] | None:
         try:
             with Path(path).open("rb") as file:
@@ -159,7 +193,7 @@ class _Bucket:
         self._url = url
         client = {key: value for key, value in options.items() if key in _CLIENT}
         config = {key: value for key, value in options.items() if key not in _CLIENT}
-        with self._asking(location):
+        with self._asking(location, Misconfigured):
             # Whether it is http or https is what the endpoint says, and no option beside it.
             settings: dict[str, Any] = {"client_options": {"allow_http": True, **_PATIENCE, **client}}
             self._store = from_url(url, config=config or None, retry_config=_RETRIES, **settings)  # type: ignore[call-overload]
@@ -170,6 +204,10 @@ class _Bucket:
         with self._asking(path):
             found = obstore.list_with_delimiter(self._store, f"{path}/")
         return [prefix.rstrip("/").rpartition("/")[2] for prefix in found["common_prefixes"]]
+
+    def sees(self, path: str) -> bool:
+        self.folders(path)
+        return True
 
     def read(self, path: str, most: int | None = None) -> tuple[bytes, float] | None:
         import obstore
@@ -184,7 +222,7 @@ class _Bucket:
         return content, about["last_modified"].timestamp()
 
     @contextmanager
-    def _asking(self, path: str) -> Iterator[None]:
+    def _asking(self, path: str, refused: type[Misconfigured] = Unseen) -> Iterator[None]:
         from obstore import exceptions
 
         try:
@@ -193,7 +231,7 @@ class _Bucket:
             said = str(error).partition("\n")[0]
             where = path if "://" in path else f"{self._url}/{path}"
             told_no = type(error) is not exceptions.GenericError or any(word in said for word in _NO)
-            raise (Misconfigured if told_no else Unreachable)(
+            raise (refused if told_no else Unreachable)(
                 f"{where} cannot be read: {said.rstrip('.')}. Credentials and endpoint come from storage_options "
                 "of the connection, else from the environment (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL, …)."
             ) from error

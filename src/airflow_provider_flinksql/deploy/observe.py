@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
-from airflow_provider_flinksql.errors import Blocked, InvalidQuery, UnsupportedScheme
+from airflow_provider_flinksql.errors import Blocked, InvalidQuery
 from airflow_provider_flinksql.model.candidates import asked_to_restart, named_unchecked
 from airflow_provider_flinksql.model.carry import to_be_judged
 from airflow_provider_flinksql.model.explained import Explained
@@ -45,7 +44,7 @@ class Observer:
         )
         for before in to_be_judged(spec, stored.manifest, policy) if judged else ():
             await self._compare(spec, before)
-        found = await self._find(named) if named and spec.mode == "streaming" else "there"
+        found = await self.target.look_for(named) if named and spec.mode == "streaming" else "there"
         return self.told(replace(seen, now=stored.now, named=found))
 
     def told(self, seen: Seen) -> Seen:
@@ -60,17 +59,11 @@ class Observer:
 
     async def require_there(self, name: str, chosen: Snapshot) -> None:
         """Told before the submit would fail of it, and while another state can still be named."""
-        if await self._find(chosen.location) == "missing":
+        if await self.target.look_for(chosen.location) == "missing":
             raise Blocked(
                 f"Job {name} is to be restored from {chosen}, which somebody deleted. flinksql snapshots {name} "
                 "shows what is left: name it with --restore-from LOCATION, or start empty with --restore-from none."
             )
-
-    async def _find(self, location: str) -> Literal["there", "missing", "unchecked"]:
-        try:
-            return "there" if await self.target.exists(location) else "missing"
-        except UnsupportedScheme:
-            return "unchecked"
 
     async def _compare(self, spec: Spec, before: Attempt) -> None:
         """What ran is explained anew where nobody kept what the planner said, or another Flink said it."""

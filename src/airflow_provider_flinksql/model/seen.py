@@ -14,6 +14,9 @@ ENDED = frozenset({"FINISHED", "FAILED", "CANCELED"})
 """Flink's globally terminal job states; SUSPENDED is not one: with HA another JobManager takes the job over."""
 
 
+Found = Literal["there", "missing", "unchecked"]
+"""Whether a snapshot lies at a location; ``unchecked``: that cannot be told from here, and so it may."""
+
 Proof = Literal["none", "in-progress", "completed", "failed"]
 
 
@@ -82,7 +85,8 @@ class Seen:
     """One look: the cluster, its jobs that concern us, and what we found out about the attempts on record.
 
     ``snapshots`` are those of the attempts on record; ``searched`` says whether every place that could hold one was
-    looked into, ``named`` what became of looking for the state that a person named. ``options`` are the cluster's own
+    looked into, ``named`` what became of looking for the state that a person named, ``unseen`` the folder for
+    savepoints where it cannot be seen from here. ``options`` are the cluster's own
     Flink options. ``waited`` and ``absent_for`` are seconds that this deploy has spent waiting for a job to come up, or
     to come back. ``now`` is the store's clock. ``explained`` is what the planner says, by the digest of the Spec, where
     a change is to be judged.
@@ -96,7 +100,8 @@ class Seen:
     details: tuple[tuple[str, Detail], ...] = ()
     snapshots: tuple[Snapshot, ...] = ()
     searched: bool = True
-    named: Literal["there", "missing", "unchecked"] = "there"
+    named: Found = "there"
+    unseen: str | None = None
     options: tuple[tuple[str, str], ...] = ()
     prepared: str | None = None
     explained: tuple[tuple[str, Explained], ...] = ()

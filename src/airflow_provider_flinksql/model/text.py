@@ -90,6 +90,11 @@ def warnings(spec: Spec, seen: Seen) -> list[str]:
         return []
     options = {**dict(seen.options), **spec.properties}
     found = []
+    if seen.unseen:
+        found.append(
+            f"Job {spec.name}: {seen.unseen} cannot be looked into from here. What the JobManager says of it counts; "
+            "if its answer gets lost, you will have to name the savepoint."
+        )
     if seen.named == "unchecked":
         found.append(
             f"Job {spec.name}: what you named with --restore-from cannot be looked at from here. If it is not there, "

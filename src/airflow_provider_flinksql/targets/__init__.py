@@ -8,7 +8,7 @@ from typing import Protocol
 from airflow_provider_flinksql.model.after import StopOutcome
 from airflow_provider_flinksql.model.explained import Explained
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Savepoint, Stop
-from airflow_provider_flinksql.model.seen import Seen, Sighting, Traits
+from airflow_provider_flinksql.model.seen import Found, Seen, Sighting, Traits
 from airflow_provider_flinksql.model.spec import Spec
 
 Resolve = Callable[[str], str]
@@ -36,8 +36,8 @@ class Target(Protocol):
         ``job_id`` is one job more, whatever its name.
         """
 
-    async def exists(self, location: str) -> bool:
-        """Whether a complete snapshot lies there. Raises UnsupportedScheme where that cannot be looked at."""
+    async def look_for(self, location: str) -> Found:
+        """Whether a complete snapshot lies there."""
 
     async def check(self, spec: Spec) -> Explained:
         """Try everything that can fail; keeps the prepared session for the submit. Raises InvalidQuery, Blocked, …"""

@@ -17,13 +17,14 @@ from airflow_provider_flinksql.clients.flink import (
 )
 from airflow_provider_flinksql.clients.http import IO
 from airflow_provider_flinksql.clients.statefiles import Kept, StateFiles
-from airflow_provider_flinksql.errors import NotFound, Unreachable, UnsupportedScheme
+from airflow_provider_flinksql.errors import NotFound, Unreachable, Unseen
 from airflow_provider_flinksql.model.failures import failures
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.options import canonical, duration
 from airflow_provider_flinksql.model.seen import Detail, Proof, Seen, Sighting, Traits
 from airflow_provider_flinksql.model.situation import burnt_name
 from airflow_provider_flinksql.model.snapshot import Snapshot
+from airflow_provider_flinksql.targets.visible import searchable, unseen
 
 CACHES = ("web.refresh-interval", "rest.cache.checkpoint-statistics.timeout", "rest.cache.execution-graph.timeout")
 DEFAULT_AGE, UNREADABLE_AGE = "3 s", 3.0
@@ -97,7 +98,7 @@ class Look:
         sightings = {job.id: await self._sighting(job) for job in listed}
         details: dict[str, Detail] = {}
         snapshots: list[Snapshot] = []
-        searched = True
+        searched, hidden = True, None
         for attempt in self._in_question():
             sighting = sightings.get(attempt.job_id)
             own: list[Snapshot] = []
@@ -106,6 +107,8 @@ class Look:
                 sightings[attempt.job_id], details[attempt.job_id], own = past
             elif sighting and (closely or self._learns(attempt) or not _as_confirmed(attempt, sighting)):
                 details[attempt.job_id], own = await self._closely(attempt.number, sighting, attempt)
+                if closely and sighting.live and attempt.state == "confirmed":
+                    hidden = unseen(self._files, attempt, told=bool(own))
             silent = attempt.had_state and attempt.job_id in details  # what is told may be some seconds old
             if not own and (sighting is None or silent or self._of_another_life(attempt)):
                 own, found = search(self._files, attempt)
@@ -123,6 +126,7 @@ class Look:
             details=tuple(details.items()),
             snapshots=tuple(snapshots),
             searched=searched,
+            unseen=hidden,
             options=tuple((key, config[key]) for key in sorted(config) if key.startswith("execution.checkpointing.")),
             traits=Traits(),
         )
@@ -223,14 +227,8 @@ class Look:
             if c.location and not (lost and c.kind == "checkpoint")
         ]
         # The JobManager knows what it deleted itself; what people deleted only the folder tells.
-        found = [snapshot for snapshot in found if sighting.live or self._exists(snapshot.location)]
+        found = [one for one in found if sighting.live or self._files.look_for(one.location) != "missing"]
         return replace(detail, delete_on_cancellation=deleted), found
-
-    def _exists(self, location: str) -> bool:
-        try:
-            return self._files.find(location) is not None
-        except UnsupportedScheme:
-            return True
 
     async def _proof(self, attempt: Attempt, sighting: Sighting) -> Proof:
         if not self._manifest or not attempt.proofs or attempt.state == "confirmed" or not sighting.live:
@@ -287,10 +285,13 @@ def search(files: StateFiles, attempt: Attempt) -> tuple[list[Snapshot], bool]:
         completed = files.completed_checkpoints(attempt.checkpoint_folder)
         folders = [stop.folder for stop in attempt.stops if stop.folder] + [s.folder for s in attempt.savepoints]
         saved = [files.find_savepoint(folder) for folder in folders]
-    except UnsupportedScheme:
+    except Unseen:
         return [], False
     found: list[tuple[Literal["checkpoint", "savepoint"], Kept]] = [("checkpoint", kept) for kept in completed]
     found += [("savepoint", kept) for kept in saved if kept]
+    may_be_hidden = not found and (attempt.had_state or attempt.landed)
+    if may_be_hidden and not searchable(files, attempt, attempt.checkpoint_folder):
+        return [], False
     return [
         Snapshot(kept.location, kind, "folder", attempt.number, kept.checkpoint_id, kept.time, attempt.job_id)
         for kind, kept in found

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from airflow_provider_flinksql.clients.flink import Checkpoint, JobManager
 from airflow_provider_flinksql.clients.statefiles import StateFiles, same_location
-from airflow_provider_flinksql.errors import NotFound, UnsupportedScheme
+from airflow_provider_flinksql.errors import NotFound, Unseen
 from airflow_provider_flinksql.model.manifest import Attempt, Savepoint
 
 
@@ -47,7 +47,7 @@ async def _entry(jobmanager: JobManager, job_id: str, folder: str) -> Checkpoint
 def _kept(files: StateFiles, folder: str) -> str | None:
     try:
         kept = files.find_savepoint(folder)
-    except UnsupportedScheme:
+    except Unseen:
         return None  # nobody here can tell; a second savepoint does no harm
     return kept.location if kept else None
 

@@ -17,12 +17,12 @@ from airflow_provider_flinksql.errors import (
     NotFound,
     OperationFailed,
     SessionGone,
-    UnsupportedScheme,
+    Unseen,
 )
 from airflow_provider_flinksql.model.after import StopOutcome
 from airflow_provider_flinksql.model.explained import Explained
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Savepoint, Stop
-from airflow_provider_flinksql.model.seen import ENDED, Seen, Sighting, Traits
+from airflow_provider_flinksql.model.seen import ENDED, Found, Seen, Sighting, Traits
 from airflow_provider_flinksql.model.situation import burnt_name
 from airflow_provider_flinksql.model.spec import Spec
 from airflow_provider_flinksql.model.statement import final_statement
@@ -33,6 +33,7 @@ from airflow_provider_flinksql.targets.planner import FIRST_LOOK_SECONDS, Planne
 from airflow_provider_flinksql.targets.savepoints import take
 from airflow_provider_flinksql.targets.secrets import Secrets
 from airflow_provider_flinksql.targets.slots import Slots
+from airflow_provider_flinksql.targets.visible import searchable
 
 SUBMIT_SECONDS = 300.0
 """A submit may wait for a JobManager that does not answer: the gateway itself tries for 60 s (measured)."""
@@ -106,9 +107,9 @@ class SessionTarget:
         lives = [await self._life_at(url) for url in sorted(others)] if self._life_at else []
         return any(life not in (None, seen.incarnation) for life in lives)
 
-    async def exists(self, location: str) -> bool:
+    async def look_for(self, location: str) -> Found:
         """Whether a complete snapshot lies there."""
-        return self._files.find(location) is not None
+        return self._files.look_for(location)
 
     async def check(self, spec: Spec) -> Explained:
         """Open a session, run jars, tables and setup, plan the statement, count the slots. Starts nothing."""
@@ -264,14 +265,19 @@ class SessionTarget:
             return StopOutcome(True)
         try:
             saved = self._files.find_savepoint(stop.folder or "")
-        except UnsupportedScheme as error:
-            raise Blocked(
-                f"Job {attempt.spec.name} ended after a stop whose answer is lost, and {stop.folder} cannot be looked "
-                "into from here. Look there and name the savepoint with --restore-from LOCATION."
-            ) from error
+        except Unseen as error:
+            raise self._lost(attempt, stop) from error
+        if saved is None and not searchable(self._files, attempt, stop.folder or ""):
+            raise self._lost(attempt, stop)
         if saved is None:
             return StopOutcome(True, None, "the job is gone, and its stop left no savepoint")
         return StopOutcome(True, saved.location)
+
+    def _lost(self, attempt: Attempt, stop: Stop) -> Blocked:
+        return Blocked(
+            f"Job {attempt.spec.name} ended after a stop whose answer is lost, and {stop.folder} cannot be looked into "
+            "from here. Look there and name the savepoint with --restore-from LOCATION."
+        )
 
     async def _outcome_of_history(self, job: JobListing, stop: Stop, cause: str | None) -> StopOutcome:
         """The answer expired or says no; the job's own history holds a savepoint that completed."""
