@@ -90,6 +90,7 @@ class FakeSessionCluster:
         stopped = last.location if job.state == "FINISHED" and last and last.kind == "savepoint" else None
         details[job_id] = Detail(
             checkpointing=job.spec.mode == "streaming",
+            completed=len(job.history),
             restored=job.restored,
             checkpoint_at=int(job.checkpoint_at * 1000) if last else None,
             checkpoint_id=last.checkpoint_id if last else None,

@@ -17,6 +17,7 @@ from airflow_provider_flinksql.errors import (
     DeadlineExceeded,
     Duplicate,
     FlinkSqlError,
+    JobFailed,
     SavepointFailed,
 )
 from airflow_provider_flinksql.model import steps as do
@@ -171,7 +172,7 @@ class Deploy:
                 spec, policy = in_force(asked, stored.manifest, consents)
                 if seen is None:
                     seen = await self._look(spec, stored, policy)
-                begun = begun or self._begin(asked, stored.manifest, seen, consents)
+                begun = begun or self._begin(asked, stored, seen, consents)
                 found = next_step(spec, stored.manifest, seen, policy)
                 if found is None:
                     raise_if_refused(asked, stored.manifest, consents, self.began)
@@ -306,12 +307,23 @@ class Deploy:
         self._say(f"{error} Trying again.")
         await self.io.sleep(seconds)
 
-    def _begin(self, spec: Spec, manifest: Manifest | None, seen: Seen, policy: Policy) -> Plan:
-        made = plan(spec, manifest, replace(seen, prepared=None), policy)
+    def _begin(self, spec: Spec, stored: Stored, seen: Seen, policy: Policy) -> Plan:
+        try:
+            made = plan(spec, stored.manifest, replace(seen, prepared=None), policy)
+        except JobFailed:
+            self._record_end(spec, stored, seen, policy)
+            raise
         if self.earlier:
             return self.earlier.plan
-        require_approved(made, manifest, policy)
-        return self._announce(spec, seen, made, manifest)
+        require_approved(made, stored.manifest, policy)
+        return self._announce(spec, seen, made, stored.manifest)
+
+    def _record_end(self, spec: Spec, stored: Stored, seen: Seen, policy: Policy) -> None:
+        """The death after which a job is not started any more is written down: its JobManager will forget it."""
+        wanted, consents = in_force(spec, stored.manifest, policy)
+        found = next_step(wanted, stored.manifest, seen, consents)
+        if found and isinstance(found.step, do.End):
+            self._put(stored, after(found.step, wanted, stored.manifest, self._dated(seen, wanted), consents))
 
     def _announce(self, spec: Spec, seen: Seen, made: Plan, manifest: Manifest | None) -> Plan:
         if any(isinstance(step, do.Claim) for step in made.steps):

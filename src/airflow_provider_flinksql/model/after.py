@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from airflow_provider_flinksql.errors import Blocked
 from airflow_provider_flinksql.model import steps as do
 from airflow_provider_flinksql.model.candidates import checkpoint_folder, has_written, last_consent, pick
+from airflow_provider_flinksql.model.deaths import inherited, with_death
 from airflow_provider_flinksql.model.folders import checkpoint_folder_of, next_savepoint_folder, savepoint_folder_of
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Outcome, Refused, Stop
 from airflow_provider_flinksql.model.policy import Policy
@@ -166,7 +167,8 @@ def _pin(m: Manifest, number: int, seen: Seen, policy: Policy) -> Manifest:
             f"Job {m.name} is to be restored, and no state was found. Name it with --restore-from LOCATION, or start "
             "empty with --restore-from none."
         )
-    return _change(m, number, pinned=chosen, state="pinned")
+    deaths = inherited(_get(m, number), m.current, policy)
+    return _change(m, number, pinned=chosen, state="pinned", deaths=deaths)
 
 
 def _stopped(m: Manifest, number: int, outcome: StopOutcome) -> Manifest:
@@ -182,8 +184,12 @@ def _stopped(m: Manifest, number: int, outcome: StopOutcome) -> Manifest:
 def _end(m: Manifest, number: int, seen: Seen, **values: object) -> Manifest:
     known = newest(s for s in seen.snapshots if s.attempt == number)
     kept = {"snapshot": known} if known else {}
-    had = _get(m, number).had_state or known is not None
-    return _change(m, number, state="ended", ended_at=seen.now, had_state=had, **kept, **values)
+    attempt = _get(m, number)
+    had = attempt.had_state or known is not None
+    deaths = with_death(attempt, seen, str(values.get("outcome"))).deaths
+    if deaths and deaths.times > 1 and deaths != attempt.deaths:
+        values["reason"] = f"{values.get('reason')} ({deaths})"
+    return _change(m, number, state="ended", ended_at=seen.now, had_state=had, deaths=deaths, **kept, **values)
 
 
 def _landed(m: Manifest, number: int, seen: Seen) -> Manifest:

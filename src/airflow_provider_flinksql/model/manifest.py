@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from airflow_provider_flinksql.errors import Misconfigured
 from airflow_provider_flinksql.model.explained import Explained
+from airflow_provider_flinksql.model.failures import moment
 from airflow_provider_flinksql.model.policy import Consent
 from airflow_provider_flinksql.model.snapshot import Snapshot
 from airflow_provider_flinksql.model.spec import Spec
@@ -74,6 +75,18 @@ class Refused:
 
 
 @dataclass(frozen=True)
+class Deaths:
+    """How often a job died in the shape of this cause and got no further in between; the first was at ``since``."""
+
+    times: int
+    since: float
+    cause: str
+
+    def __str__(self) -> str:
+        return f"{self.times} times since {moment(self.since)}, and no further in between"
+
+
+@dataclass(frozen=True)
 class Attempt:
     """One submission under one job id.
 
@@ -83,7 +96,8 @@ class Attempt:
     ``savepoint_folder`` gets one folder for each stop and each of ``savepoints``, which the job outlived.
     ``consent`` is the last one-run consent that was used up to here, ``accepted`` are those that it was begun with;
     ``had_state`` says whether it wrote state of its own. ``explained`` is what the planner said of the Spec,
-    ``flink_version`` the version of that cluster, empty where it is not known.
+    ``flink_version`` the version of that cluster, empty where it is not known. ``deaths`` are those of its predecessors
+    that it was begun after, at its end with its own.
     ``replaced`` are the Specs sent earlier under the same id; the tag of the job tells which one landed.
     """
 
@@ -118,6 +132,7 @@ class Attempt:
     explained: Explained | None = None
     burnt_in: str = ""
     flink_version: str = ""
+    deaths: Deaths | None = None
 
     @property
     def stop(self) -> Stop | None:
@@ -140,6 +155,7 @@ class Attempt:
             "replaced": [spec.to_json() for spec in self.replaced],
             "accepted": list(self.accepted),
             "explained": self.explained and self.explained.to_json(),
+            "deaths": self.deaths and vars(self.deaths),
         }
 
     @classmethod
@@ -156,6 +172,7 @@ class Attempt:
                 "replaced": tuple(Spec.from_json(spec) for spec in data["replaced"]),
                 "accepted": tuple(data.get("accepted", ())),
                 "explained": Explained.from_json(data["explained"]) if data.get("explained") else None,
+                "deaths": Deaths(**data["deaths"]) if data.get("deaths") else None,
             }
         )
 

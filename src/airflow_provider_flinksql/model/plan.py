@@ -18,6 +18,7 @@ from airflow_provider_flinksql.model.candidates import asked_for, has_written
 from airflow_provider_flinksql.model.carry import change_since
 from airflow_provider_flinksql.model.change import Verdict
 from airflow_provider_flinksql.model.choose import Next, Start, choose, no_savepoint_folder
+from airflow_provider_flinksql.model.deaths import dies_again
 from airflow_provider_flinksql.model.folders import next_savepoint_folder
 from airflow_provider_flinksql.model.losing import lost_by_cancel, request_cancel
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
@@ -134,6 +135,10 @@ def next_step(spec: Spec, manifest: Manifest | None, seen: Seen, policy: Policy)
     failed = _failed_stop(spec, manifest, seen, policy)
     if failed:
         return failed
+    if error := dies_again(spec, manifest, seen, policy):
+        if manifest.current and manifest.current.state != "ended":
+            return Next(do.End(manifest.current.number), "it failed again")
+        raise error
     wanted = (choose_run if spec.mode == "batch" else choose)(spec, manifest, seen, policy)
     if isinstance(wanted, Start):
         return start(spec, manifest, seen, policy, wanted)

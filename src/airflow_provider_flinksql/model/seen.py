@@ -65,10 +65,11 @@ class Detail:
 
     ``restored``: the location it last restored from. ``failures``: how it failed since its last checkpoint.
     ``stopped_with``: the savepoint of the stop that ended it. ``proof``: what became of the checkpoint we asked for.
-    ``checkpoint_…``: its newest completed checkpoint or savepoint.
+    ``checkpoint_…``: its newest completed checkpoint or savepoint, ``completed``: how many of them there were.
     """
 
     checkpointing: bool = True
+    completed: int = 0
     restored: str | None = None
     checkpoint_at: int | None = None
     checkpoint_id: int | None = None

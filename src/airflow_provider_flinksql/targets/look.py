@@ -257,6 +257,7 @@ def _detail(
     stopped = _stopped_with(checkpoints, sighting)
     return Detail(
         checkpointing=checkpoints is not None,
+        completed=checkpoints.counts.get("completed", 0) if checkpoints else 0,
         restored=checkpoints.restored.location if checkpoints and checkpoints.restored else None,
         checkpoint_at=last,
         checkpoint_id=newest.id if newest else None,
