@@ -18,7 +18,7 @@ from laws.world import Broken, World
 
 SLOTS = 8
 ALIKE = '1\t1\t\t"Source: s"\t"TableSourceScan(table=[[c, d, s]], fields=[a])"'
-SCHEMA = (("c.d.s", "datagen inserts\n`a` INT"),)
+SCHEMA = (("c.d.s", "datagen inserts -\n`a` INT"),)
 """What the planner says of queries that compute the same; of the others it says nothing that could be judged."""
 
 

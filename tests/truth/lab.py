@@ -9,7 +9,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -111,8 +111,10 @@ class Lab:
                 return spec, self._watch(spec, job_id, jobmanager, expected)
             return spec, self._watch_files(spec, job_id, jobmanager, before.folder)
 
-    def explained(self, spec: Spec) -> Explained:
-        """What the planner says."""
+    def explained(self, job: Job) -> Explained:
+        """What the planner says: of a folder that is always the same, since what it says hangs on where tables are."""
+        spec = job.spec(Path("/folder"), "job", PROPERTIES)
+        spec = replace(spec, jars=tuple(str(self._folder / JAR) for _ in spec.jars))
         with SyncIO(self._urls[0]) as jobmanager, SyncIO(self._urls[1]) as gateway:
             return run_sync(SessionTarget("lab", jobmanager, gateway).explain(spec))
 

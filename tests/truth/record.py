@@ -38,6 +38,14 @@ class Record:
         plans = {"new": self._number(new), "old": self._number(old)}
         self._rows[change] = {"before": list(before), "shows": list(shows), **plans}
 
+    def plan_anew(self, change: str, new: Explained, old: Explained) -> None:
+        """What the planner says of a row that is on record, in the place of what it said."""
+        self._rows[change] |= {"new": self._number(new), "old": self._number(old)}
+
+    def forget_plans(self) -> None:
+        """All plans; each row is then to be planned anew."""
+        self._plans = []
+
     def write(self) -> None:
         """One plan and one row a line."""
         plans = ",\n".join(json.dumps(plan) for plan in self._plans)

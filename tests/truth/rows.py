@@ -82,13 +82,14 @@ FILE_SINKS = ("INSERT INTO files ", "INSERT INTO other_files ")
 class Job:
     """One query over :data:`TABLES`, of which ``tables`` are other than there.
 
-    ``functions`` are named after their classes in :data:`JAR`, which lies beside the job's folder.
+    ``functions`` are named after their classes in :data:`JAR`, which lies beside the job's folder; ``setup`` runs last.
     """
 
     statements: tuple[str, ...]
     tables: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
     functions: Mapping[str, str] = field(default_factory=dict)
+    setup: tuple[str, ...] = ()
 
     @property
     def into_files(self) -> bool:
@@ -97,7 +98,7 @@ class Job:
 
     def spec(self, folder: Path, name: str, properties: Mapping[str, str]) -> Spec:
         """As a job file would have it; only tables that are named are made."""
-        said = " ".join(self.statements)
+        said = " ".join((*self.statements, *self.setup))
         tables = {**TABLES, **self.tables}
         made = tuple(
             f"CREATE TABLE {table} {text}".replace("{folder}", str(folder)).replace("{name}", name)
@@ -106,6 +107,7 @@ class Job:
         )
         setup = tuple(f"CREATE TEMPORARY FUNCTION {name} AS 'truth.{of}'" for name, of in self.functions.items())
         jars = (str(folder.parent / JAR),) if setup or " parity " in said else ()
+        setup += tuple(one.replace("{folder}", str(folder)).replace("{name}", name) for one in self.setup)
         return Spec(name, self.statements, made, setup, jars, properties={**properties, **self.options})
 
 

@@ -48,7 +48,7 @@ def outcomes(version: str, rows: Sequence[Row], record: Record | None) -> list[O
 
         def stopped(row: Row) -> tuple[Stopped, Explained]:
             before = lab.stopped(row.old, None if record is None or row.loose else record.before(row.change))
-            return before, lab.explained(before.spec)
+            return before, lab.explained(row.old)
 
         begun = dict(zip(olds, pool.map(stopped, olds.values()), strict=True))
 
@@ -56,10 +56,20 @@ def outcomes(version: str, rows: Sequence[Row], record: Record | None) -> list[O
             before, old = begun[_old(row)]
             expected = None if record is None or row.loose else record.shows(row.change)
             spec, seen = lab.restored(row.new, before, expected)
-            new = lab.explained(spec)
+            new = lab.explained(row.new)
             return Outcome(row, before, seen, (new, old), judge(spec, before.spec, new, old))
 
         return list(pool.map(outcome, rows))
+
+
+def plans_anew(version: str, record: Record, rows: Sequence[Row]) -> None:
+    """Ask the planner about all rows, and leave what they led to as it is on record."""
+    with tempfile.TemporaryDirectory() as folder, flink(version) as up:
+        lab = Lab(up, Path(folder))
+        record.forget_plans()
+        for row in rows:
+            record.plan_anew(row.change, lab.explained(row.new), lab.explained(row.old))
+    record.write()
 
 
 def _old(row: Row) -> str:

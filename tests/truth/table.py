@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from truth.rows import _COLUMNS, _JSON, _PRINT, _WATERMARK, TABLES, Job, Row, job
+from truth.understood import names, places
+from truth.understood import options as more_options
 
 COUNT = "p SELECT k, COUNT(*) FROM orders GROUP BY k"
 COUNT_RATES = "p SELECT w, COUNT(*) FROM rates GROUP BY w"
@@ -471,6 +473,9 @@ GROUPS: dict[str, list[Row]] = {
     "OVER, deduplication, Top-N, MATCH_RECOGNIZE": ranks(),
     "The job as a whole": whole_jobs(),
     "Functions and lookup joins": functions(),
+    "Names, and operators with columns of their own": names(),
+    "Where tables are": places(),
+    "Options that hardly matter, and parallelism": more_options(),
 }
 ROWS = [row for rows in GROUPS.values() for row in rows]
 

@@ -9,8 +9,9 @@ import pytest
 from airflow_provider_flinksql.model.carry import change_since
 from airflow_provider_flinksql.model.change import Change, judge
 from airflow_provider_flinksql.model.explained import Explained
-from airflow_provider_flinksql.model.graph import read, split
-from airflow_provider_flinksql.model.schema import known_of, read_schema
+from airflow_provider_flinksql.model.graph import read
+from airflow_provider_flinksql.model.plantext import split
+from airflow_provider_flinksql.model.schema import known_of, place_of, read_schema
 from airflow_provider_flinksql.model.spec import Spec, StatePolicy
 from truth.document import documented, measured
 from truth.record import Record
@@ -26,13 +27,17 @@ NOT_JUDGED = {
     "aggregate over changes: the argument",
     "time zone",
     "an option nobody knows",
-    "window Top-N: one more",
     "first row -> last row",
-    "MATCH_RECOGNIZE: condition",
     "function in the key: another class",
     "function behind the count: another class",
     "aggregate function: another class",
     "aggregate function: another accumulator",
+    "a name with a space: another column behind it",
+    "a function of an awkward name: another class",
+    "UNNEST: another array",
+    "two UNNESTs: the first array",
+    "split distinct count: another column",
+    "MATCH_RECOGNIZE: another WITHIN",
 }
 
 
@@ -90,7 +95,9 @@ def test_the_verdict_is_what_the_restore_shows(change: str, version: str) -> Non
         ),
         (
             "MATCH_RECOGNIZE: condition",
-            "MATCH_RECOGNIZE changes, and what its old state then means cannot be judged",
+            "DEFINE of MATCH_RECOGNIZE PARTITION BY k changes from {B=>(PREV(B.v, 0), LAST(A.v, 0))} to "
+            "{B=<(PREV(B.v, 0), LAST(A.v, 0))}: the types fit, so Flink would restore, but what was kept for "
+            "{B=>(PREV(B.v, 0), LAST(A.v, 0))} would be shown for {B=<(PREV(B.v, 0), LAST(A.v, 0))}",
         ),
         (
             "no state -> aggregate",
@@ -141,13 +148,21 @@ def judged_setup(new: Spec, old: Spec, calls: str = "COUNT(*)") -> Change:
         ("CREATE TEMPORARY SYSTEM FUNCTION price AS 'a.New'", "CREATE TEMPORARY VIEW v AS SELECT 1", "unknown"),
         ("CREATE TEMPORARY FUNCTION unused AS 'a.New'", "CREATE TEMPORARY FUNCTION unused AS 'a.Old'", "carries"),
         ("CREATE TEMPORARY VIEW v AS SELECT 1", "CREATE TEMPORARY VIEW v AS SELECT 2", "carries"),
-        ("CREATE CATALOG c WITH ('type'='x')", "CREATE CATALOG c WITH ('type'='y')", "unknown"),
+        ("CREATE CATALOG c WITH ('type'='x')", "CREATE CATALOG c WITH ('type'='y')", "carries"),
+        ("CREATE CATALOG c WITH ('type'='x');USE CATALOG c", "USE CATALOG c", "unknown"),
+        ("CREATE CATALOG default_catalog WITH ('type'='x')", "SHOW TABLES", "unknown"),
+        ("CREATE FUNCTION price AS 'a.B'", "CREATE FUNCTION IF NOT EXISTS price AS 'a.B'", "carries"),
+        ("CREATE FUNCTION price AS 'a.B'", "CREATE FUNCTION price AS 'a.B' LANGUAGE JAVA", "carries"),
+        ("CREATE FUNCTION price AS 'a.B'", "CREATE FUNCTION price AS 'a.B' LANGUAGE PYTHON", "unknown"),
+        ("CREATE FUNCTION `my-price` AS 'a.B'", "CREATE FUNCTION `my-price` AS 'a.C'", "unknown"),
+        ("CREATE FUNCTION d.`my-price` AS 'a.B'", "CREATE FUNCTION d.`my-price` AS 'a.C'", "unknown"),
         ("LOAD MODULE hive", "LOAD MODULE core", "unknown"),
         ("USE MODULES hive", "USE MODULES core", "unknown"),
     ],
 )
 def test_what_setup_does_to_a_query_unseen_cannot_be_judged(new: str, old: str, verdict: str) -> None:
-    assert judged_setup(with_setup(new), with_setup(old), "SUM(price(k))").verdict == verdict
+    ours, theirs = (with_setup(*one.split(";")) for one in (new, old))
+    assert judged_setup(ours, theirs, "SUM(price(k)), MIN(my-price(k))").verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -212,9 +227,9 @@ def test_whether_an_unmeasured_connector_goes_on_elsewhere_cannot_be_judged(conn
 def test_every_recorded_plan_is_the_same_query_as_itself() -> None:
     for version in VERSIONS:
         for change, row in BY_CHANGE.items():
-            new, _ = specs(row)
-            plan = recorded(version).plans(change)[0]
-            assert judge(replace(new, target_table="t"), new, plan, plan).verdict == "carries", change
+            _, old = specs(row)
+            plan = recorded(version).plans(change)[1]
+            assert judge(replace(old, target_table="t"), old, plan, plan).verdict == "carries", change
 
 
 def test_two_operators_never_share_an_identity() -> None:
@@ -227,13 +242,14 @@ def test_two_operators_never_share_an_identity() -> None:
 def test_a_schema_holds_no_option_but_the_connector() -> None:
     created = (
         "CREATE TABLE `c`.`d`.`t` (\n  `k` INT NOT NULL COMMENT 'it''s',\n  `b``x` AS `k` + 1\n)\nWITH (\n"
-        "  'connector' = 'kafka',\n  'properties.sasl.jaas.config' = 'password=hunter2'\n)\n"
+        "  'connector' = 'kafka',\n  'topic' = 'it''s',\n  'properties.sasl.jaas.config' = 'password=hunter2'\n)\n"
     )
     known = known_of(created, insert_only=True)
     assert "hunter2" not in known
     schema = read_schema(known)
     assert (schema.connector, schema.insert_only) == ("kafka", True)
-    assert schema.columns == (("k", "INT NOT NULL"), ("b`x", "AS `k` + 1"))
+    assert schema.columns == {"k": "INT NOT NULL", "b`x": "AS `k` + 1"}
+    assert schema.place == place_of({"topic": "it's"})
 
 
 @pytest.mark.parametrize(

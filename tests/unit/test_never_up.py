@@ -35,7 +35,7 @@ from unit.test_plan import (
 )
 
 SCAN = '1\t1\t\t"Source: s"\t"TableSourceScan(table=[[c, d, s]], fields=[a])"'
-EXPLAINED = Explained("2.3.0", SCAN, (("c.d.s", "datagen inserts\n`a` INT"),))
+EXPLAINED = Explained("2.3.0", SCAN, (("c.d.s", "datagen inserts -\n`a` INT"),))
 BAD = submitted(2, OTHER_QUERY, landed=True, fresh=False, pinned=Snapshot(SAVED_AT, "savepoint", "stop 1", 1))
 RESTARTING = look(listed(BAD, "RESTARTING"))
 AFTER_A_BAD_UPGRADE = manifest(STOPPED_FOR_2, BAD)

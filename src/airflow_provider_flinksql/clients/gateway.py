@@ -187,9 +187,9 @@ class Session:
         with reading(SERVER, "EXPLAIN"):
             return str(result.rows[0][0])
 
-    async def show_create_table(self, path: str) -> str | None:
-        """The DDL of a table, options and all; None for what has none. ``path`` is ``catalog.database.table``."""
-        name = ".".join("`" + part.replace("`", "``") + "`" for part in path.split("."))
+    async def show_create_table(self, *path: str) -> str | None:
+        """The DDL of a table, options and all; None for what has none. ``path`` is catalog, database and table."""
+        name = ".".join("`" + part.replace("`", "``") + "`" for part in path)
         try:
             return str((await self.execute(f"SHOW CREATE TABLE {name}")).rows[0][0])
         except (InvalidQuery, StatementFailed):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field, replace
 
-from airflow_provider_flinksql.errors import Blocked, InvalidQuery
+from airflow_provider_flinksql.errors import Blocked, FlinkSqlError
 from airflow_provider_flinksql.model.candidates import asked_to_restart, named_unchecked
 from airflow_provider_flinksql.model.carry import to_be_judged
 from airflow_provider_flinksql.model.explained import Explained
@@ -70,11 +70,14 @@ class Observer:
         if spec.digest not in self.explained:
             await self.check(spec)
         said, kept, digest = self.explained[spec.digest], before.explained, before.spec.digest
-        if digest in self.explained or (kept and said and kept.flink_version == said.flink_version):
+        if digest in self.explained or (kept and said and kept.comparable(said)):
             return
         self.prepared = None
         try:
             self.explained[digest] = await self.target.explain(before.spec)
-        except InvalidQuery as error:  # its tables are gone: what it did cannot be told any more
+        except FlinkSqlError as error:
+            if error.retryable:
+                raise
+            # a table, jar, catalog or secret of it is gone: what it did cannot be told any more
             log.debug("The query of attempt %d cannot be explained any more: %s", before.number, error)
             self.explained[digest] = None

@@ -6,6 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_flinksql.model.flinkversion import minor
+
+FORM = 1
+"""The way in which the planner's text is kept; only texts of one form can be compared."""
+
 LONGEST = 200_000
 """Characters of a planner's text that a manifest keeps; a longer one is asked for again when it is needed."""
 
@@ -15,13 +20,20 @@ class Explained:
     """The planner's own text for one Spec, with what it leaves open: the schemas and connectors of the sources.
 
     ``text`` is the graph of operators that EXPLAIN tells (see :mod:`.graph`). ``sources`` are pairs of the path of a
-    table that is read or written and what is known of it (see :mod:`.schema`). Holds no option of a table but its
-    connector: options may be secret.
+    table that is read or written and what is known of it (see :mod:`.schema`). ``defaults`` are options of the gateway
+    itself that no plan shows (see :func:`.options.hidden_default`). Holds no option of a table but its connector:
+    options may be secret.
     """
 
     flink_version: str
     text: str
     sources: tuple[tuple[str, str], ...] = ()
+    defaults: tuple[tuple[str, str], ...] = ()
+    form: int = FORM
+
+    def comparable(self, other: Explained) -> bool:
+        """Whether both were told by one minor version of Flink, and are kept in one form."""
+        return self.form == other.form and minor(self.flink_version) == minor(other.flink_version)
 
     @property
     def short_enough(self) -> bool:
@@ -30,9 +42,11 @@ class Explained:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return vars(self) | {"sources": [list(source) for source in self.sources]}
+        pairs = {name: [list(pair) for pair in getattr(self, name)] for name in ("sources", "defaults")}
+        return vars(self) | pairs
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Explained:
-        """The inverse of :meth:`to_json`."""
-        return cls(data["flink_version"], data["text"], tuple((path, schema) for path, schema in data["sources"]))
+        """The inverse of :meth:`to_json`; texts that were kept before there were forms have form 0."""
+        sources, defaults = ([(key, value) for key, value in data.get(name, ())] for name in ("sources", "defaults"))
+        return cls(data["flink_version"], data["text"], tuple(sources), tuple(defaults), data.get("form", 0))

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+
+from airflow_provider_flinksql.model.columns import digest
+from airflow_provider_flinksql.model.schema import hinted, place_of
 
 _GRAPH = "== Physical Execution Plan =="
 _NUMBER_OF_TEXT = re.compile(r"^([^(]*?)\[\d+\](?::(?! ))?")  # [7]:Calc(…) and, for what a connector adds, t[7]: Writer
 _NUMBER_OF_NAME = re.compile(r"\[\d+\]")
-_OPTIONS = re.compile(r", hints=\[\[\[OPTIONS options:\{.*?\}\]\]\]")
-_SCAN = re.compile(r"TableSourceScan\(table=\[\[([^,\]]*), ([^,\]]*), ([^,\]]*).*changelogMode=\[(.*?)\]")
+_OPTIONS = re.compile(r", hints=\[\[\[OPTIONS (?:inheritPath:\[\] )?options:\{(.*?)\}\]\]\]")
+_SCAN = re.compile(r"TableSourceScan\(table=\[\[(.*?)\]\].*changelogMode=\[(.*?)\]")
+_TABLE = re.compile(r"table=\[\[?(.*)", re.DOTALL)
+_SINK = re.compile(r"^Sink\(table=\[(.*?)\], fields=\[(.*)$", re.MULTILINE)
+_LITERAL = re.compile(r"(?:_UTF-16LE|u&)'((?:[^']|'')*+)'")
+_CODE_POINT = re.compile(r"\\([0-9a-f]{4})")
 _KIND = re.compile(r"(\w+)(?:\((.*)\)|\[.*\])?", re.DOTALL)
 
 
@@ -34,19 +40,22 @@ class Operator:
         return match[1] if match else self.text
 
     @cached_property
-    def attributes(self) -> dict[str, str]:
-        """``groupBy=[k], select=[k, COUNT(*) AS n]`` as pairs, without the brackets."""
+    def inner(self) -> str:
+        """What stands in its brackets: ``groupBy=[k], select=[k, COUNT(*) AS n]``."""
         match = _KIND.fullmatch(self.text)
-        pairs = (item.partition("=") for item in split(match[2] or "" if match else ""))
-        return {name: value.removeprefix("[").removesuffix("]") for name, equals, value in pairs if equals}
+        return (match[2] or "") if match else ""
 
 
 @dataclass(frozen=True)
 class Graph:
-    """All operators of a job, inputs first, and the tables it writes to in their order."""
+    """All operators of a job, inputs first, and the tables it writes to in their order.
+
+    ``places`` are digests of what hints say of where the rows of each of ``sinks`` go, empty where none does.
+    """
 
     operators: tuple[Operator, ...]
     sinks: tuple[str, ...]
+    places: tuple[str, ...]
 
     @cached_property
     def last(self) -> list[Operator]:
@@ -60,7 +69,8 @@ class Graph:
         own: set[int] = set()
         for operator in reversed(self.operators):
             readers = [one.number for one in self.operators if operator.number in dict(one.inputs)]
-            if operator.inputs and not operator.attributes and all(number in own for number in readers):
+            planned = "=[" in operator.inner
+            if operator.inputs and not planned and all(number in own for number in readers):
                 own.add(operator.number)
         return frozenset(own)
 
@@ -111,21 +121,41 @@ class Graph:
 def condensed(explained: str) -> str:
     """What is kept of EXPLAIN with JSON_EXECUTION_PLAN: its graph, one operator a line, numbered from 1.
 
-    Left out are Flink's own running numbers, which differ each time, and options in hints, which may be secret.
+    Left out are Flink's own running numbers, which differ each time, and options in hints, which may be secret: only a
+    digest of those stays that say where rows are. Quotes in literals are doubled, as in SQL; Flink leaves them bare.
     """
     before, found, graph = explained.partition(_GRAPH)
     if not found:
         return ""
     nodes = sorted(json.loads(graph)["nodes"], key=lambda node: int(node["id"]))
     numbers = {node["id"]: number for number, node in enumerate(nodes, start=1)}
-    lines = [f"sink\t{table}" for table in _sinks(before)]
+    lines = ["\t".join(("sink", path, place)) for path, place in _sinks(before)]
+    quoted = _with_quotes(before)
     for node in nodes:
         inputs = ",".join(f"{numbers[one['id']]}:{one['ship_strategy']}" for one in node.get("predecessors", ()))
-        text = _OPTIONS.sub("", _NUMBER_OF_TEXT.sub(r"\1", node["contents"], count=1))
+        text = quoted(_OPTIONS.sub(_placed, _NUMBER_OF_TEXT.sub(r"\1", node["contents"], count=1)))
         name = _NUMBER_OF_NAME.sub("", node["type"])
         fields = (numbers[node["id"]], node["parallelism"], inputs, json.dumps(name), json.dumps(text))
         lines.append("\t".join(map(str, fields)))
     return "\n".join(lines)
+
+
+def _with_quotes(explained: str) -> Callable[[str], str]:
+    """What doubles the quotes inside the literals of a job: its physical plan tells where each of them ends."""
+    found = {_CODE_POINT.sub(lambda code: chr(int(code[1], 16)), match[1]) for match in _LITERAL.finditer(explained)}
+    bare = {literal.replace("''", "'"): literal for literal in found if "''" in literal}
+
+    def quoted(text: str) -> str:
+        for literal in sorted(bare, key=len, reverse=True):
+            text = text.replace(f"'{literal}'", f"'{bare[literal]}'")
+        return text
+
+    return quoted
+
+
+def _placed(hint: re.Match[str]) -> str:
+    place = place_of(hinted(hint[1]))
+    return "" if place == "-" else f", place=[{place}]"
 
 
 def insert_only(explained: str) -> frozenset[str]:
@@ -137,17 +167,18 @@ def insert_only(explained: str) -> frozenset[str]:
 
 def read(text: str) -> Graph:
     """The inverse of :func:`condensed`."""
-    operators, sinks = [], []
+    operators, sinks, places = [], [], []
     for line in text.splitlines():
         fields = line.split("\t")
         if fields[0] == "sink":
             sinks.append(fields[1])
+            places.append("".join(fields[2:]))
             continue
         number, parallelism, inputs, name, content = fields
         pairs = (one.split(":", 1) for one in inputs.split(",") if one)
         before = tuple((int(one), strategy) for one, strategy in pairs)
         operators.append(Operator(int(number), int(parallelism), before, json.loads(name), json.loads(content)))
-    return Graph(tuple(operators), tuple(sinks))
+    return Graph(tuple(operators), tuple(sinks), tuple(places))
 
 
 def tables(graph: Graph) -> list[str]:
@@ -158,38 +189,22 @@ def tables(graph: Graph) -> list[str]:
 
 def table_of(operator: Operator) -> str | None:
     """The path of the table that an operator reads, ``catalog.database.table``."""
-    table = operator.attributes.get("table")
-    if table is None or operator.kind == "Sink":
+    found = _TABLE.match(operator.inner)
+    if found is None or operator.kind == "Sink":
         return None
-    return ".".join(part.strip() for part in split(table.removeprefix("[").removesuffix("]"))[:3])
+    parts = found[1].partition("]")[0].split(", ")[:3]
+    return path_of(parts if len(parts) == 3 else parts[0].split(".", 2))  # of a lookup, it is one text
 
 
-def split(text: str, separator: str = ",") -> list[str]:
-    """The parts of a planner's list: ``a, f(b, c) AS d`` is two. Brackets and quoted text stay whole."""
-    return list(_split(text, separator))
+def path_of(parts: Sequence[str]) -> str:
+    """Catalog, database and table as one text; what holds a dot is quoted."""
+    return ".".join(f"`{part.replace('`', '``')}`" if set(part) & set(".`") else part for part in parts)
 
 
-def digest(*texts: str) -> str:
-    """A short name for some texts."""
-    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
-
-
-def _split(text: str, separator: str) -> Iterator[str]:
-    depth, quoted, start = 0, False, 0
-    for index, letter in enumerate(text):
-        if letter == "'" and text[index + 1 : index + 3] != "w$":  # the planner's name for a window, not a quote
-            quoted = not quoted
-        elif quoted:
-            continue
-        elif letter in "([{":
-            depth += 1
-        elif letter in ")]}":
-            depth -= 1
-        elif letter == separator and depth == 0:
-            yield text[start:index].strip()
-            start = index + 1
-    if text[start:].strip():
-        yield text[start:].strip()
+def parts_of(path: str) -> list[str]:
+    """The inverse of :func:`path_of`."""
+    found = re.findall(r"`((?:[^`]|``)+)`|([^.`]+)", path)
+    return [quoted.replace("``", "`") or plain for quoted, plain in found]
 
 
 def _chained(operator: Operator, reader: Operator) -> bool:
@@ -197,11 +212,15 @@ def _chained(operator: Operator, reader: Operator) -> bool:
     return alone and operator.parallelism == reader.parallelism
 
 
-def _sinks(explained: str) -> Iterable[str]:
+def _sinks(explained: str) -> Iterable[tuple[str, str]]:
+    """The path of each sink, and the place that a hint says."""
     section = explained.partition("== Optimized Execution Plan ==")[2]
-    return re.findall(r"^Sink\(table=\[([^\]]*)\]", section, re.MULTILINE)
+    for match in _SINK.finditer(section):
+        hint = _OPTIONS.search(match[2])
+        place = place_of(hinted(hint[1])) if hint else "-"
+        yield path_of(match[1].split(".", 2)), "" if place == "-" else place
 
 
 def _scans(explained: str) -> list[tuple[str, str]]:
     section = explained.partition("== Optimized Physical Plan ==")[2].partition("\n== ")[0]
-    return [(f"{m[1]}.{m[2]}.{m[3]}", m[4]) for m in _SCAN.finditer(section)]
+    return [(path_of(match[1].split(", ")[:3]), match[2]) for match in _SCAN.finditer(section)]

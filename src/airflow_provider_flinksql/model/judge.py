@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from airflow_provider_flinksql.model.columns import shown
+from airflow_provider_flinksql.model.columns import HIDDEN, shown
 from airflow_provider_flinksql.model.explained import Explained
-from airflow_provider_flinksql.model.graph import Graph, Operator, read, table_of
-from airflow_provider_flinksql.model.meaning import Aspect, Described, describe
+from airflow_provider_flinksql.model.graph import Graph, Operator, parts_of, read, table_of
+from airflow_provider_flinksql.model.meaning import Aspect, Described
+from airflow_provider_flinksql.model.operators import FURTHER, describe
 from airflow_provider_flinksql.model.schema import Schema, read_schema
 
 Verdict = Literal["none", "carries", "changes-meaning", "fails", "unknown"]
@@ -37,13 +38,25 @@ class Finding:
     reason: str
 
 
+@dataclass(frozen=True)
+class Settings:
+    """What of a job's options decides by what Flink finds its state.
+
+    ``chaining``: whether operators may share a task. ``max_parallelism``: what the job says, None where Flink chooses.
+    """
+
+    chaining: bool = True
+    max_parallelism: int | None = None
+
+
 class _Job:
     """One job as the planner tells it."""
 
-    def __init__(self, explained: Explained, chaining: bool) -> None:
+    def __init__(self, explained: Explained, settings: Settings) -> None:
+        self.settings = settings
         self.schemas: dict[str, Schema] = {path: read_schema(known) for path, known in explained.sources}
         self.graph: Graph = read(explained.text)
-        self.identities = self.graph.identities(chaining)
+        self.identities = self.graph.identities(settings.chaining)
         self.described = describe(self.graph, self.identities, self.schemas)
         self.by_identity = {self.identities[number]: one for number, one in self.described.items()}
 
@@ -56,11 +69,23 @@ class _Job:
     def inputs(self, one: Described) -> list[Described]:
         return [self.described[number] for number, _ in one.operator.inputs]
 
+    def place(self, path: str, hint: str) -> str | None:
+        """Where the rows of a table are, by its DDL and a hint; None where its DDL is not known."""
+        schema = self.schemas.get(path)
+        return f"{schema.place} {hint}" if schema else None
+
     @property
-    def sinks(self) -> list[tuple[str, str]]:
-        """The path of each sink and its connector."""
-        connectors = {path: schema.connector for path, schema in self.schemas.items()}
-        return [(path, connectors.get(path, "?")) for path in self.graph.sinks]
+    def sinks(self) -> list[tuple[str, str, str | None]]:
+        """The path of each sink, its connector and its place."""
+        hints = dict(enumerate(self.graph.places))
+        schemas = [(index, path, self.schemas.get(path)) for index, path in enumerate(self.graph.sinks)]
+        return [(path, kind.connector if kind else "?", self.place(path, hints[at])) for at, path, kind in schemas]
+
+    def max_parallelism(self, operator: Operator) -> int:
+        """Of the tasks of an operator: as the job says, else as Flink chooses (KeyGroupRangeAssignment)."""
+        parallelism = operator.parallelism
+        chosen = min(max(128, 1 << (parallelism + parallelism // 2 - 1).bit_length()), 1 << 15)
+        return self.settings.max_parallelism or chosen
 
     def writers(self, index: int) -> list[str]:
         """The identities of the operators of one sink's connector; of all where it cannot be told whose they are."""
@@ -76,16 +101,14 @@ class _Job:
         return found
 
 
-def compare(
-    new: Explained, old: Explained, *, moved: Collection[str] = (), chaining: tuple[bool, bool] = (True, True)
-) -> list[Finding]:
+def compare(new: Explained, old: Explained, settings: tuple[Settings, Settings]) -> list[Finding]:
     """All differences that touch state; none where all state finds its place and means the same.
 
-    ``moved`` are the paths of tables whose rows are now elsewhere, ``chaining`` whether operators may share a task.
+    ``settings`` are those of the new and of the old job.
     """
-    after, before = _Job(new, chaining[0]), _Job(old, chaining[1])
-    findings = [*_sources(after, before, moved), *_matches(after, before), *_started(after, before)]
-    findings += [*_sinks(after, before, moved), *_rescaled(after.graph, before.graph)]
+    after, before = _Job(new, settings[0]), _Job(old, settings[1])
+    findings = [*_sources(after, before), *_matches(after, before), *_started(after, before)]
+    findings += [*_sinks(after, before), *_rescaled(after, before)]
     return list(dict.fromkeys(findings))
 
 
@@ -97,7 +120,7 @@ def gravest(findings: Iterable[Finding]) -> Finding:
 def expires(explained: Explained) -> bool:
     """Whether any state of a job is under ``table.exec.state.ttl``; that of windows and sources is not."""
     own = {"TableSourceScan", "WindowAggregate", "GlobalWindowAggregate", "GroupWindowAggregate"}
-    return any(one.operator.kind not in own for _, one in _Job(explained, True).stateful)
+    return any(one.operator.kind not in own for _, one in _Job(explained, Settings()).stateful)
 
 
 def _matches(after: _Job, before: _Job) -> Iterator[Finding]:
@@ -120,17 +143,24 @@ def _aspects(new: Described, old: Described, after: _Job, before: _Job) -> Itera
         yield Finding("unknown", f"{_named(old)} changes in a way that cannot be judged")
         return
     for ours, theirs in zip(new.aspects or (), old.aspects or (), strict=True):
-        if (ours.values, ours.form) != (theirs.values, theirs.form) and not _harmless(ours, theirs, new, after, before):
+        if _harmless(ours, new, after, before):
+            continue
+        if (ours.values, ours.form) != (theirs.values, theirs.form):
             yield _finding(ours, theirs, old)
+        elif secret := next((value for value in ours.values if HIDDEN in value), None):
+            what = f"{_word(old, ours)} holds a secret, {_readable(secret)}"
+            yield Finding("unknown", f"{what}: nobody can tell whether it is the one that the state was written with")
 
 
 def _finding(new: Aspect, old: Aspect, operator: Described) -> Finding:
     if not operator.understood:
         return Finding("unknown", f"{_named(operator)} changes, and what its old state then means cannot be judged")
     what, was, now = f"{_word(operator, old)} changes", _list(old.values), _list(new.values)
+    if was == now and new.form == old.form:
+        return Finding("unknown", f"{what}: what {was} is made of is not understood, and not the same any more")
     types = was == now
     if types:
-        was, now = _list(map(str, old.form)), _list(map(str, new.form))
+        was, now = _types(old), _types(new)
     change = f"{what}{' in its types' if types else ''} from {was} to {now}"
     if new.form == old.form and None not in old.form:
         return Finding(
@@ -144,29 +174,32 @@ def _finding(new: Aspect, old: Aspect, operator: Described) -> Finding:
     return Finding("unknown", f"{change}: whether the state has the same form cannot be judged")
 
 
-def _harmless(new: Aspect, old: Aspect, operator: Described, after: _Job, before: _Job) -> bool:
+def _types(aspect: Aspect) -> str:
+    return _list(kind or "a type that is not known" for kind in aspect.form)
+
+
+def _harmless(aspect: Aspect, operator: Described, after: _Job, before: _Job) -> bool:
     """An inner join keeps whole rows and asks its further conditions only when rows meet; so does a temporal one."""
-    if new.word == "kind of join" and operator.operator.kind == "TemporalJoin":
+    if aspect.word == "kind of join" and operator.operator.kind == "TemporalJoin":
         return True
-    if new.word != "ON" or operator.operator.kind != "Join":
+    if aspect.word != FURTHER or operator.operator.kind != "Join":
         return False
-    inner = operator.operator.attributes.get("joinType") == "InnerJoin"
-    inserts = all(one.insert_only for one in after.inputs(operator))
-    return inner and inserts and _equalities(new) == _equalities(old)
-
-
-def _equalities(condition: Aspect) -> set[str]:
-    parts = re.split(r" AND ", condition.values[0])
-    return {part.strip("() ") for part in parts if re.fullmatch(r"\(*§\w+\.[\w$]+ = §\w+\.[\w$]+\)*", part)}
+    inner = "joinType=[InnerJoin]" in operator.operator.inner
+    return inner and all(one.insert_only for one in after.inputs(operator))
 
 
 def _filters(new: Described, old: Described, after: _Job, before: _Job) -> Iterator[Finding]:
     """Where rows are also taken back, a filter that changes lets only one of the two through."""
     for ours, theirs in zip(after.inputs(new), before.inputs(old), strict=False):
-        if ours.filters != theirs.filters and not (ours.insert_only and theirs.insert_only):
+        if ours.insert_only and theirs.insert_only:
+            continue
+        if ours.filters != theirs.filters:
             changed = _list(sorted(ours.filters ^ theirs.filters))
             why = "rows that were let through could no longer be taken back"
             yield Finding("changes-meaning", f"the filter {changed} before {_named(old)} changes: {why}")
+        elif secrets := sorted(one for one in ours.filters if HIDDEN in one):
+            why = "nobody can tell whether it is the one by which rows were let through"
+            yield Finding("unknown", f"the filter {_list(secrets)} before {_named(old)} holds a secret: {why}")
 
 
 def _started(after: _Job, before: _Job) -> Iterator[Finding]:
@@ -177,7 +210,7 @@ def _started(after: _Job, before: _Job) -> Iterator[Finding]:
             yield Finding("changes-meaning", lacking)
 
 
-def _sources(after: _Job, before: _Job, moved: Collection[str]) -> Iterator[Finding]:
+def _sources(after: _Job, before: _Job) -> Iterator[Finding]:
     old_paths = {table_of(one.operator) for _, one in before.stateful}
     new_paths = {table_of(one.operator) for _, one in after.stateful}
     for identity, new in after.stateful:
@@ -186,6 +219,7 @@ def _sources(after: _Job, before: _Job, moved: Collection[str]) -> Iterator[Find
             continue
         path, was = table_of(new.operator) or "", table_of(old.operator) or ""
         ours, theirs = after.schemas.get(path), before.schemas.get(was)
+        moves = after.place(path, _hint(new)) != before.place(was, _hint(old))
         change = f"the source {was} becomes {path}" if path != was else f"the source {was} moves"
         if ours is None or theirs is None:
             yield Finding("unknown", f"the columns of {path} are not known")
@@ -193,16 +227,21 @@ def _sources(after: _Job, before: _Job, moved: Collection[str]) -> Iterator[Find
             yield Finding("unknown", f"{change}, from {theirs.connector} to {ours.connector}")
         elif path != was and (was in new_paths or path in old_paths):
             yield Finding("changes-meaning", f"{change}: it would go on from the position in the other table")
-        elif (path != was or path in moved) and ours.connector not in MOVABLE_SOURCES:
+        elif (path != was or moves) and ours.connector not in MOVABLE_SOURCES:
             yield Finding("unknown", f"{change}: whether {ours.connector} then goes on with the old rows is not known")
 
 
-def _sinks(after: _Job, before: _Job, moved: Collection[str]) -> Iterator[Finding]:
+def _hint(scan: Described) -> str:
+    found = re.search(r"\], place=\[(\w+)\]$", scan.operator.inner)
+    return found[1] if found else ""
+
+
+def _sinks(after: _Job, before: _Job) -> Iterator[Finding]:
     """What a sink has not finished is state, too: files under way, transactions that are open."""
-    for index, (was, theirs) in enumerate(before.sinks):
+    for index, (was, theirs, there) in enumerate(before.sinks):
         if theirs in STATELESS_SINKS:
             continue
-        path, ours = after.sinks[index] if index < len(after.sinks) else ("nothing", "?")
+        path, ours, here = after.sinks[index] if index < len(after.sinks) else ("nothing", "?", None)
         change = f"the sink {was} ({theirs}) becomes {path} ({ours})" if path != was else f"the sink {was} stays"
         places = [(before.by_identity[one], after.by_identity.get(one)) for one in before.writers(index)]
         astray = [one for writer, one in places if one is None or one.operator.text != writer.operator.text]
@@ -210,21 +249,26 @@ def _sinks(after: _Job, before: _Job, moved: Collection[str]) -> Iterator[Findin
             lost: Verdict = "fails" if None in astray else "changes-meaning"
             why = "what it has not finished would be lost, or Flink would refuse to restore"
             yield Finding(lost if theirs == "filesystem" else "unknown", f"{change}, but not in its place: {why}")
-        elif path == was and ours == theirs and path not in moved:
+        elif path == was and ours == theirs and here == there is not None:
             continue
-        elif ours == theirs == "filesystem":
-            yield Finding("changes-meaning", f"{change}: the file under way would get the new rows, where it is")
+        elif ours == theirs == "filesystem" and None not in (here, there):
+            moved = change if path != was else f"the sink {was} moves"
+            yield Finding("changes-meaning", f"{moved}: the file under way would get the new rows, where it is")
         else:
             yield Finding("unknown", f"{change}: what becomes of what is not finished cannot be judged")
 
 
-def _rescaled(after: Graph, before: Graph) -> Iterator[Finding]:
-    """Without pipeline.max-parallelism the old job's is kept: 1.5 times its parallelism, at least 128."""
-    old = max(one.parallelism for one in before.operators)
-    new = max(one.parallelism for one in after.operators)
-    most = max(128, 1 << (old + old // 2 - 1).bit_length())
-    if new > most:
-        yield Finding("fails", f"the parallelism {new} is above the most that the state allows, {most}")
+def _rescaled(after: _Job, before: _Job) -> Iterator[Finding]:
+    """Where the new job does not say its max parallelism, it takes over that of the state."""
+    for identity, old in before.stateful:
+        new = after.by_identity.get(identity)
+        if new is None:
+            continue
+        most, now, said = before.max_parallelism(old.operator), new.operator.parallelism, after.settings.max_parallelism
+        if said and said != most:
+            yield Finding("fails", f"pipeline.max-parallelism {said} is not that of the state, {most}")
+        elif now > most:
+            yield Finding("fails", f"the parallelism {now} is above the most that the state allows, {most}")
 
 
 def _lost(after: Graph, before: Graph) -> str:
@@ -266,7 +310,7 @@ def _named(one: Described) -> str:
     """An operator as its author knows it."""
     operator: Operator = one.operator
     if path := table_of(operator):
-        return f"the source {path.rpartition('.')[2]}"
+        return f"the source {parts_of(path)[-1]}"
     name = _WORDS.get(operator.kind, operator.kind)
     for aspect in one.aspects or ():
         if aspect.word in _TELLING and any(aspect.values):

@@ -102,30 +102,82 @@ _OWNED = {
     "table.dml-sync": "waiting for a job is decided by `wait_for` of the operator",
 }
 
+# Options of processes, not of jobs: where the cluster is there already, they reach no job (tried from public scripts).
+_OF_PROCESSES = """
+    akka. blob. classloader. client. cluster. daemon. env. fs. heartbeat. historyserver. io. jmx. jobmanager. jobstore.
+    kubernetes. metrics. parallelism.max pekko. process. query. queryable-state. resourcemanager. s3. security. slot.
+    slotmanager. sql-client. sql-gateway. taskmanager. web. yarn. zookeeper.
+"""
+
+# Options of a job that change how it works, and neither what its state means nor where Flink looks for it.
+_HARMLESS = """
+    restart-strategy. execution.checkpointing.interval execution.checkpointing.timeout execution.checkpointing.min-pause
+    execution.checkpointing.tolerable-failed-checkpoints execution.checkpointing.num-retained
+    execution.checkpointing.externalized-checkpoint-retention
+"""
+
 # What a change of an option does to state, by the longest name that fits. What is not listed is of an unknown effect.
 _EFFECTS: dict[str, Effect] = {
-    "restart-strategy.": "none",
-    "execution.checkpointing.interval": "none",
-    "execution.checkpointing.timeout": "none",
-    "execution.checkpointing.min-pause": "none",
-    "execution.checkpointing.tolerable-failed-checkpoints": "none",
-    "execution.checkpointing.num-retained": "none",
-    "execution.checkpointing.externalized-checkpoint-retention": "none",
+    **dict.fromkeys(_OF_PROCESSES.split(), "none"),
+    **dict.fromkeys(_HARMLESS.split(), "none"),
+    "execution.batch.": "none",  # a batch job has no state
+    "execution.batch-shuffle-mode": "none",
     "execution.checkpointing.": "planned",
     "execution.buffer-timeout.": "planned",
     "pipeline.auto-watermark-interval": "planned",
     "pipeline.object-reuse": "planned",
+    "pipeline.vertex-description-mode": "none",
+    "pipeline.vertex-name-include-index-prefix": "none",
+    "pipeline.watermark-alignment.": "planned",
     "state.backend.rocksdb.": "planned",
-    "table.exec.source.idle-timeout": "planned",
-    "parallelism.default": "planned",  # rescales; which operators then run in one task is seen in the graph
+    "state.backend.rocksdb.timer-service.factory": "unknown",  # timers have another form
+    "state.latency-track.": "none",
+    "table.display.": "none",
+    "table.exec.async-lookup.": "planned",
+    "table.exec.mini-batch.": "planned",
+    "table.exec.rank.topn-cache-size": "none",
     "table.exec.resource.default-parallelism": "planned",
-    "table.exec.mini-batch.allow-latency": "planned",
-    "table.exec.mini-batch.size": "planned",
-    "table.optimizer.": "planned",
+    "table.exec.simplify-operator-name-enabled": "none",
+    "table.exec.sink.keyed-shuffle": "planned",
+    "table.exec.sink.nested-constraint-enforcer": "planned",
+    "table.exec.sink.not-null-enforcer": "planned",
+    "table.exec.sink.rowtime-inserter": "planned",
+    "table.exec.sink.type-length-enforcer": "planned",
+    "table.exec.sink.upsert-materialize": "planned",
+    "table.exec.source.cdc-events-duplicate": "planned",
+    "table.exec.source.idle-timeout": "planned",
     "table.exec.state.ttl": "ttl",
+    "table.generated-code.": "none",
+    "table.optimizer.": "planned",
+    "table.sql-dialect": "planned",
+    "task.": "none",
+    "parallelism.default": "planned",  # rescales; which operators then run in one task is seen in the graph
     "pipeline.max-parallelism": "max-parallelism",
     "pipeline.operator-chaining.enabled": "chaining",
     "state.backend.type": "backend",
+}
+
+# Flink's own values of options that no plan shows, in lower case; read where neither job nor gateway gives one.
+_DEFAULTS = {
+    "pipeline.force-avro": "false",
+    "pipeline.force-kryo": "false",
+    "pipeline.generic-types": "true",
+    "pipeline.max-parallelism": "-1",
+    "pipeline.operator-chaining.chain-operators-with-different-max-parallelism": "true",
+    "pipeline.operator-chaining.enabled": "true",
+    "state.backend.rocksdb.timer-service.factory": "rocksdb",
+    "state.backend.type": "hashmap",
+    "state.changelog.enabled": "false",
+    "table.exec.deduplicate.insert-update-after-sensitive-enabled": "true",
+    "table.exec.deduplicate.mini-batch.compact-changes-enabled": "false",
+    "table.exec.interval-join.min-cleanup-interval": "0 ms",
+    "table.exec.legacy-cast-behaviour": "disabled",
+    "table.exec.state.ttl": "0 ms",
+    "table.exec.uid.generation": "plan_only",
+    "table.local-time-zone": "default",
+    "table.plan.compile.catalog-objects": "all",
+    "table.plan.force-recompile": "false",
+    "table.plan.restore.catalog-objects": "all",
 }
 
 _FOLDERS = ("execution.checkpointing.dir", "execution.checkpointing.savepoint-dir")  # where we make and find state
@@ -186,6 +238,17 @@ def effect_on_state(key: str) -> Effect:
     name = present_name(key)
     fitting = [one for one in _EFFECTS if name == one or (one.endswith(".") and name.startswith(one))]
     return _EFFECTS[max(fitting, key=len)] if fitting else "unknown"
+
+
+def hidden_defaults(configuration: Mapping[str, str]) -> dict[str, str]:
+    """Of a gateway's configuration the options that decide, unseen in a plan, what state means: by present names."""
+    return {key: value for key, value in sorted(canonical(configuration).items()) if key in _DEFAULTS}
+
+
+def effective(key: str, properties: Mapping[str, str], configuration: Mapping[str, str]) -> str | None:
+    """The value that holds for a job, in lower case: its own, else the gateway's, else Flink's; None if not known."""
+    value = properties.get(key) or configuration.get(key) or _DEFAULTS.get(key)
+    return value and value.strip().lower()
 
 
 def is_harmless(key: str) -> bool:

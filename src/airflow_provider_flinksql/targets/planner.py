@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from airflow_provider_flinksql.clients.gateway import Gateway, Session
 from airflow_provider_flinksql.errors import Interrupted, InvalidQuery, Part, StatementFailed
 from airflow_provider_flinksql.model.explained import Explained
-from airflow_provider_flinksql.model.graph import condensed, insert_only, read, tables
+from airflow_provider_flinksql.model.graph import condensed, insert_only, parts_of, read, tables
+from airflow_provider_flinksql.model.options import hidden_defaults
 from airflow_provider_flinksql.model.schema import known_of
 from airflow_provider_flinksql.model.spec import Spec
 from airflow_provider_flinksql.model.statement import final_statement, session_statements
@@ -48,7 +49,9 @@ class Planner:
             index = await self._refused_one(session, spec, config) if error.line is None else 0
             raise error.at("statements", index, spec.digest) from None
         graph = condensed(self._secrets.redact(text))
-        return Explained(flink_version, graph, await self._known_tables(session, text, graph))
+        known = await self._known_tables(session, text, graph)
+        configuration = {key: str(value) for key, value in (await session.execute("SET")).rows}
+        return Explained(flink_version, graph, known, tuple(hidden_defaults(configuration).items()))
 
     async def release(self) -> None:
         """Close the session; never raises."""
@@ -74,8 +77,8 @@ class Planner:
     async def _known_tables(self, session: Session, explained: str, graph: str) -> tuple[tuple[str, str], ...]:
         inserts, known = insert_only(explained), []
         for path in tables(read(graph)):
-            if created := await session.show_create_table(path):
-                known.append((path, self._secrets.redact(known_of(created, insert_only=path in inserts))))
+            if created := await session.show_create_table(*parts_of(path)):
+                known.append((path, known_of(self._secrets.named(created), insert_only=path in inserts)))
         return tuple(known)
 
     async def _prepare(self, spec: Spec, flink_version: str) -> Session:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from airflow_provider_flinksql.errors import FlinkSqlError, Misconfigured
 from airflow_provider_flinksql.model.manifest import Manifest
@@ -29,8 +29,15 @@ class Secrets:
 
     def redact(self, text: str) -> str:
         """A text without any value that was asked for so far."""
-        for value in sorted(self._values.values(), key=len, reverse=True):
-            text = text.replace(value, "***") if value else text
+        return self._replaced(text, lambda _: "***")
+
+    def named(self, text: str) -> str:
+        """The same, with each value's placeholder in its place: ``${conn.kafka.host}``."""
+        return self._replaced(text, lambda name: f"${{{name}}}")
+
+    def _replaced(self, text: str, by: Callable[[str], str]) -> str:
+        for name, value in sorted(self._values.items(), key=lambda pair: (-len(pair[1]), pair[0])):
+            text = text.replace(value, by(name)) if value else text
         return text
 
     def without(self, cause: str | None, manifest: Manifest | None) -> str | None:
