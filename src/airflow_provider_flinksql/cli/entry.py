@@ -155,6 +155,6 @@ def _since(action: str, manifest: Manifest | None) -> str:
     if action != "none" or attempt is None:
         return ""
     if attempt.state == "ended":
-        return f"; {attempt.outcome} at {iso(attempt.ended_at)}"
+        return f"; {attempt.outcome} at {iso(attempt.times[1])}"
     since = iso(attempt.settled_at / 1000) if attempt.settled_at else None
     return f"; job {attempt.job_id} runs{f' since {since}' if since else ''}"

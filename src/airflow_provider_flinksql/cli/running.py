@@ -157,13 +157,14 @@ def _attempts(store: Store, manifest: Manifest) -> list[dict[str, Any]]:
 
 
 def _attempt(name: str, attempt: Attempt) -> dict[str, Any]:
+    started, ended = attempt.times
     return {
         "name": name,
         "number": attempt.number,
         "job_id": attempt.job_id,
         "state": attempt.state,
-        "started": iso(attempt.sent_at or attempt.claimed_at),
-        "ended": iso(attempt.ended_at),
+        "started": iso(started),
+        "ended": iso(ended),
         "reason": attempt.reason,
         "restored_from": attempt.pinned.location if attempt.pinned else None,
         "by": attempt.by or attempt.owner,

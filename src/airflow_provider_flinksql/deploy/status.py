@@ -82,13 +82,13 @@ def status(
     attempt, begun = manifest.subject, manifest.pending
     given_up = _given_up(manifest, history)
     if given_up:
-        return _of(given_up, *_recorded(given_up), given_up.ended_at, _remembered(given_up))
+        return _of(given_up, *_recorded(given_up), given_up.times[1], _remembered(given_up))
     if attempt is None:
         return JobStatus(manifest.name, STOPPED, True, "no attempt to start it was ever sent")
     if begun and not begun.sent and (attempt is begun or attempt.state == "ended"):
         return _interrupted(attempt, begun)
     if attempt.state == "ended":
-        return _of(attempt, *_recorded(attempt), attempt.ended_at, _remembered(attempt))
+        return _of(attempt, *_recorded(attempt), attempt.times[1], _remembered(attempt))
     if seen is None:
         return _of(attempt, UNREACHABLE, False, no_answer)
     return _seen(attempt, begun, seen)

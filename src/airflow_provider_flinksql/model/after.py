@@ -189,7 +189,15 @@ def _end(m: Manifest, number: int, seen: Seen, **values: object) -> Manifest:
     deaths = with_death(attempt, seen, str(values.get("outcome"))).deaths
     if deaths and deaths.times > 1 and deaths != attempt.deaths:
         values["reason"] = f"{values.get('reason')} ({deaths})"
+    values |= {} if attempt.burnt_in == seen.incarnation else _times(attempt, seen)  # what is listed there is the burn
     return _change(m, number, state="ended", ended_at=seen.now, had_state=had, deaths=deaths, **kept, **values)
+
+
+def _times(attempt: Attempt, seen: Seen) -> dict[str, int | None]:
+    """When its job started and ended by Flink's clock; after a failover the first start counts."""
+    job = seen.job_of(attempt)
+    started, ended = (job.started_at or None, job.ended_at) if job else (None, None)
+    return {"job_started": attempt.job_started or started, "job_ended": ended}
 
 
 def _landed(m: Manifest, number: int, seen: Seen) -> Manifest:
@@ -214,6 +222,7 @@ def _confirm(m: Manifest, number: int, seen: Seen) -> Manifest:
         cluster=seen.cluster,
         settled_at=job.changed_at if job else None,
         had_state=attempt.had_state or saved,
+        **_times(attempt, seen),  # type: ignore[arg-type]
     )
     closed = (*m.closed, m.current) if m.current else m.closed
     m = replace(m, current=up, pending=None, closed=closed)
@@ -259,6 +268,7 @@ def _adopt(m: Manifest, job_id: str, spec: Spec, seen: Seen, policy: Policy) -> 
         had_state=True,
         checkpoint_folder=folder,
         settled_at=job.changed_at if job else None,
+        job_started=job.started_at or None if job else None,
     )
     closed = (*m.closed, m.current) if m.current else m.closed
     return replace(

@@ -91,9 +91,10 @@ class Attempt:
     """One submission under one job id.
 
     ``incarnation`` is the life of the JobManager that the last submit went to, ``landed`` whether the job was seen
-    there. Times are seconds of the store's clock, ``settled_at`` is the JobManager's own (milliseconds): the time of
-    the last change of any task when the attempt was confirmed. ``checkpoint_folder`` holds the ``chk-N`` of this job;
-    ``savepoint_folder`` gets one folder for each stop and each of ``savepoints``, which the job outlived.
+    there. Times are seconds of the store's clock. Of the JobManager's, in milliseconds, are ``settled_at``, the last
+    change of any task when the attempt was confirmed, and when the job started and ended. ``checkpoint_folder`` holds
+    the ``chk-N`` of this job; ``savepoint_folder`` gets one folder for each stop and each of ``savepoints``, which the
+    job outlived.
     ``consent`` is the last one-run consent that was used up to here, ``accepted`` are those that it was begun with;
     ``had_state`` says whether it wrote state of its own. ``explained`` is what the planner said of the Spec,
     ``flink_version`` the version of that cluster, empty where it is not known. ``deaths`` are those of its predecessors
@@ -133,6 +134,15 @@ class Attempt:
     burnt_in: str = ""
     flink_version: str = ""
     deaths: Deaths | None = None
+    job_started: int | None = None
+    job_ended: int | None = None
+
+    @property
+    def times(self) -> tuple[float, float | None]:
+        """When it began and, if it has, ended: as Flink told it, else when we sent it and saw it ended. In seconds."""
+        began = self.job_started / 1000 if self.job_started else self.sent_at or self.claimed_at
+        ended = self.job_ended / 1000 if self.job_ended else self.ended_at
+        return began, ended and max(began, ended)  # two clocks may disagree
 
     @property
     def stop(self) -> Stop | None:

@@ -58,6 +58,11 @@ class Sighting:
         """Whether it runs or may run again by itself."""
         return self.state not in ENDED
 
+    @property
+    def ended_at(self) -> int | None:
+        """When it ended; None while it has not."""
+        return None if self.live or not self.started_at else self.changed_at + self.stable_ms
+
 
 @dataclass(frozen=True)
 class Detail:
