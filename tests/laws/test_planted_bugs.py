@@ -12,7 +12,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from airflow_provider_flinksql.deploy import reconcile
 from airflow_provider_flinksql.errors import Duplicate
-from airflow_provider_flinksql.model import after, candidates, choose, pending, plan, refusal, situation
+from airflow_provider_flinksql.model import after, candidates, choose, deaths, pending, plan, refusal, situation
 from airflow_provider_flinksql.model import steps as do
 from airflow_provider_flinksql.model.manifest import Manifest
 from airflow_provider_flinksql.model.seen import Seen
@@ -233,6 +233,11 @@ def never_goes_back(patch):
 @bug(GoingBack)
 def refused_file_is_tried_at_each_deploy(patch):
     everywhere(patch, "in_force", lambda spec, manifest, policy: (spec, policy))
+
+
+@bug(Submits)
+def gives_up_after_one_death(patch):
+    patch.setattr(deaths, "MOST", 1)
 
 
 @pytest.mark.parametrize("name", BUGS)

@@ -31,14 +31,15 @@ class Observer:
     async def look(
         self, spec: Spec, stored: Stored, policy: Policy, *, reuse: bool = False, judged: bool = True
     ) -> Seen:
-        """A job that is to be replaced is looked at closely even if it is well: its checkpoints may be needed.
+        """A job that is to end is looked at closely even if it is well: its checkpoints may be needed.
 
         Where its query changed, the planner is asked what that means, unless the change is not to be ``judged``.
         """
         current = stored.manifest.current if stored.manifest else None
         named = named_unchecked(stored.manifest, policy)
         wished = named is not None or (current is not None and asked_to_restart(current, policy))
-        closely = current is not None and (wished or current.spec.digest != spec.digest)
+        ends = policy.stop is not None or not spec.enabled
+        closely = current is not None and (wished or ends or current.spec.digest != spec.digest)
         seen = await self.target.look(
             spec.name, stored.manifest, reuse=reuse, closely=closely, job_id=policy.adopt_id
         )
