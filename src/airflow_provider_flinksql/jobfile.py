@@ -20,6 +20,7 @@ from airflow_provider_flinksql.yamlsource import (
     Scalar,
     Section,
     Source,
+    begins_in,
     from_mapping,
     merged,
     read_text,
@@ -166,7 +167,8 @@ def _section(source: Path | str | Mapping[str, Any], origin: Source, faults: lis
         section = from_mapping(source, origin)
         assert isinstance(section, Section)
         return section
-    return read_yaml(read_text(source) if isinstance(source, Path) else source, origin, faults)
+    text = read_text(source, begins_in(source, Path())) if isinstance(source, Path) else source
+    return read_yaml(text, origin, faults)
 
 
 def _defaults(path: Path | None, job: Section, faults: list[Fault]) -> Section:
@@ -175,7 +177,8 @@ def _defaults(path: Path | None, job: Section, faults: list[Fault]) -> Section:
         return Section(Source("", Path()))
     source = Source(str(path), path.parent, shared=True)
     try:
-        return read_yaml(read_text(path).replace("{job_name}", _name(job) or "job"), source, faults)
+        text = read_text(path, begins_in(path, Path()))
+        return read_yaml(text.replace("{job_name}", _name(job) or "job"), source, faults)
     except InvalidSpec as error:
         faults += [source.fault(fault.path, fault.message, fault.line) for fault in error.faults]
         return Section(source)

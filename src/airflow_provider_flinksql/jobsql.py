@@ -27,7 +27,7 @@ from airflow_provider_flinksql.model.sql import (
     well_formed,
     without_comments,
 )
-from airflow_provider_flinksql.yamlsource import Scalar, Source, read_text
+from airflow_provider_flinksql.yamlsource import Scalar, Source, begins_in, read_text
 
 _NOT_BEFORE_A_JOB = {
     "insert": "an INSERT starts a job of its own; put it into `sql`",
@@ -200,7 +200,7 @@ class SqlReader:
         found: list[Origin] = []
         for file, pattern in files.items():
             try:
-                text = read_text(file)
+                text = read_text(file, begins_in(Path(pattern.text), pattern.source.folder))
             except InvalidSpec as error:
                 self._fault_at(pattern, "tables", f"{file}: {error.faults[0].message}")
                 continue
@@ -221,7 +221,7 @@ class SqlReader:
         matches = sorted(glob.glob(full, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
         files = [Path(match) for match in matches if Path(match).is_file()]
         if not files:
-            self._fault_at(pattern, path, f"no file matches {name} in {folder}")
+            self._fault_at(pattern, path, f"no file matches {name}{begins_in(Path(name), folder)}")
         return files
 
     def plain(self, scalar: Scalar, path: str) -> str:

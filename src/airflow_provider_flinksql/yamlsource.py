@@ -79,12 +79,17 @@ class Section(Node):
     entries: Mapping[str, Node] = field(default_factory=dict)
 
 
-def read_text(path: Path) -> str:
-    """The text of a UTF-8 file; InvalidSpec in plain words where it cannot be read."""
+def begins_in(written: Path, folder: Path) -> str:
+    """What a message about a missing file adds to a relative path: where it begins."""
+    return "" if written.is_absolute() else f"; a relative path begins in {folder.absolute()}"
+
+
+def read_text(path: Path, hint: str = "") -> str:
+    """The text of a UTF-8 file; InvalidSpec in plain words where it cannot be read, with a hint where there is none."""
     try:
         return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
     except FileNotFoundError:
-        problem = Fault("", "there is no such file")
+        problem = Fault("", f"there is no such file{hint}")
     except IsADirectoryError:
         problem = Fault("", "this is a folder, not a file")
     except OSError as error:

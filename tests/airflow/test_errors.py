@@ -19,6 +19,7 @@ FOR_GOOD = [
 ]
 AGAIN = [
     errors.Busy("another deploy"),
+    errors.NoFreeSlots("orders holds 8"),
     errors.Unreachable("no answer"),
     errors.Refused("later", 503),
     errors.DeadlineExceeded("too long"),
@@ -42,7 +43,7 @@ def test_what_a_retry_may_mend_is_left_to_the_retries_of_the_task(error):
     assert raised.value is error
 
 
-@pytest.mark.parametrize("error", [FOR_GOOD[3], AGAIN[1]], ids=["for good", "again"])
+@pytest.mark.parametrize("error", [FOR_GOOD[3], AGAIN[2]], ids=["for good", "again"])
 def test_causes_are_told_at_debug_only(error, caplog):
     caplog.set_level(logging.DEBUG, "airflow_provider_flinksql")
     def deep_inside():

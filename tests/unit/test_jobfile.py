@@ -485,6 +485,18 @@ def test_a_position_in_a_session_statement_is_found_in_its_file(folder):
     assert job.locate(0, 1, 8, "setup").line == 13
 
 
+def test_a_missing_file_says_where_its_relative_path_begins(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert fault(Path("j.yaml")) == f"there is no such file; a relative path begins in {tmp_path}"
+    (tmp_path / "jobs").mkdir()
+    file = write(tmp_path / "jobs", f"{SMALL}tables: [sql/*.sql, none.sql, /none.sql]\n").relative_to(tmp_path)
+    assert sorted(faults(file)) == [
+        "line 3: tables: /none.sql: there is no such file",
+        f"line 3: tables: jobs/none.sql: there is no such file; a relative path begins in {tmp_path}/jobs",
+        f"line 3: tables[0]: no file matches sql/*.sql; a relative path begins in {tmp_path}/jobs",
+    ]
+
+
 def test_a_position_in_an_inline_job_is_that_in_its_text():
     assert (
         str(read_job({"name": "j", "sql": "\nINSERT INTO a\nSELECT x"}).locate(0, 2, 8))

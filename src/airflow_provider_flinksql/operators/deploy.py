@@ -18,7 +18,7 @@ from airflow_provider_flinksql.deploy.flow import Flow, new_lineage, run_spec
 from airflow_provider_flinksql.deploy.perform import attempt_of
 from airflow_provider_flinksql.deploy.reconcile import Earlier, Limits, Waiting
 from airflow_provider_flinksql.deploy.withdraw import Withdrawal, withdraw
-from airflow_provider_flinksql.errors import FlinkSqlError, Misconfigured
+from airflow_provider_flinksql.errors import Fault, FlinkSqlError, InvalidSpec, Misconfigured
 from airflow_provider_flinksql.hooks.flinksql import FlinkSqlHook
 from airflow_provider_flinksql.jobfile import JobFile, read_job
 from airflow_provider_flinksql.killed import OnKill, WorkerKilled
@@ -32,6 +32,7 @@ from airflow_provider_flinksql.model.submission import CHECKED
 from airflow_provider_flinksql.stores import Store, open_store
 from airflow_provider_flinksql.targets.connect import Settings, connect
 from airflow_provider_flinksql.triggers.wait import Awaited, FlinkSqlWaitTrigger
+from airflow_provider_flinksql.yamlsource import begins_in
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -191,18 +192,14 @@ class FlinkSqlDeployOperator(BaseOperator):
 
     def _read(self, settings: Settings) -> JobFile:
         folder = Path(self.dag.folder)
-        written = self.job
-        is_path = isinstance(written, os.PathLike) or (
-            isinstance(written, str) and "\n" not in written and written.endswith((".yaml", ".yml"))
-        )
         job = read_job(
-            folder / written if is_path else written,  # type: ignore[operator,arg-type]
+            _source(self.job, folder),
             parameters={key: str(value) for key, value in (self.parameters or {}).items()},
             defaults=folder / self.defaults if self.defaults else None,
             connection_properties=settings.properties,
             operator_properties=self.flink_properties or {},
             folder=folder,
-        ).require_used()
+        )
         return self._show(job)
 
     def _show(self, job: JobFile) -> JobFile:
@@ -294,6 +291,28 @@ class FlinkSqlDeployOperator(BaseOperator):
         """Airflow asks for links when a task ends or defers; this one goes on waiting."""
         for link in self.operator_extra_links:
             context["ti"].xcom_push(link.xcom_key, link.address(self))
+
+
+def _source(job: str | os.PathLike[str] | Mapping[str, Any], folder: Path) -> Path | str | Mapping[str, Any]:
+    """The path of a job file, or the job itself: a text is YAML if it has lines, or a key and its value."""
+    is_text = isinstance(job, str) and not job.endswith((".yaml", ".yml"))
+    if isinstance(job, Mapping) or (is_text and ("\n" in str(job) or ": " in str(job))):
+        return job  # type: ignore[return-value]
+    path = folder / job
+    if "{{" in str(job) or "{%" in str(job):
+        raise Misconfigured(
+            f"job={str(job)!r} is not rendered: neither the path nor the job in it is a template. Write the path out, "
+            "and give what differs from run to run as parameters={…}, which is rendered and fills ${param.x} there."
+        )
+    if path.is_dir():
+        raise Misconfigured(
+            f"job={str(job)!r} is the folder {path}; a task deploys one job. Name one file, or map over all of them: "
+            "FlinkSqlDeployOperator.partial(…).expand(job=[…])."
+        )
+    if not path.exists():
+        hint = begins_in(Path(job), folder) + ("" if Path(job).is_absolute() else ", the folder of the DAG's file")
+        raise InvalidSpec(f"job={str(job)!r}", [Fault("", f"there is no such file{hint}")])
+    return path
 
 
 def deployer(context: Context) -> tuple[str, str]:

@@ -9,6 +9,8 @@ from typing import Protocol
 from airflow_provider_flinksql.errors import Misconfigured
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 
+INSTALL_SQL = "pip install 'airflow-provider-flinksql[sql]'"
+
 
 @dataclass(frozen=True)
 class Stored:
@@ -54,8 +56,10 @@ def open_store(url: str) -> Store:
 
         return SqliteStore(url.removeprefix("sqlite:///"))
     if "://" in url:
-        from airflow_provider_flinksql.stores.sql import SqlStore
-
+        try:
+            from airflow_provider_flinksql.stores.sql import SqlStore
+        except ImportError as error:
+            raise Misconfigured(f"This manifest store needs SQLAlchemy and a driver: {INSTALL_SQL}.") from error
         return SqlStore(url)
     raise Misconfigured(
         "The manifest store must be a URL: sqlite:////absolute/path/manifests.db (four slashes), or "

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from airflow_provider_flinksql.errors import Conflict, Misconfigured, Unreachable
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
-from airflow_provider_flinksql.stores import Stored
+from airflow_provider_flinksql.stores import INSTALL_SQL, Stored
 
 CONNECT_SECONDS = 10
 
@@ -42,7 +42,7 @@ class SqlStore:
         except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError) as error:
             raise Misconfigured(
                 f"The manifest store's URL cannot be used ({type(error).__name__}). Known: sqlite:////absolute/path.db "
-                "and postgresql+psycopg://user@host/database; the database's driver must be installed."
+                f"and postgresql+psycopg://user@host/database, whose driver comes with {INSTALL_SQL}."
             ) from error
         self.name = parsed.render_as_string(hide_password=True)
         self._ready = False

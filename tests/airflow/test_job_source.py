@@ -1,0 +1,46 @@
+"""What ``job=`` of the operator may be, and what is said of what it may not be."""
+
+import pytest
+
+from airflow_provider_flinksql.errors import InvalidSpec, Misconfigured
+from airflow_provider_flinksql.operators.deploy import _source
+
+
+def refused(job, folder, error=Misconfigured):
+    with pytest.raises(error) as caught:
+        _source(job, folder)
+    return str(caught.value)
+
+
+def test_a_path_begins_in_the_folder_of_the_dags_file(tmp_path):
+    (tmp_path / "jobs").mkdir()
+    file = tmp_path / "jobs" / "orders.yaml"
+    file.touch()
+    assert _source("jobs/orders.yaml", tmp_path) == file
+    assert _source(file.relative_to(tmp_path), tmp_path) == file
+    assert _source(str(file), tmp_path.parent) == file
+
+
+@pytest.mark.parametrize("job", [{"name": "j"}, "name: j\nsql: x\n", "{name: j, sql: x}"])
+def test_a_job_written_out_is_taken_as_it_is(job, tmp_path):
+    assert _source(job, tmp_path) == job
+
+
+def test_a_missing_file_says_where_its_path_begins(tmp_path):
+    said = refused("jobs/orders.yaml", tmp_path, InvalidSpec)
+    assert "job='jobs/orders.yaml'" in said
+    assert f"there is no such file; a relative path begins in {tmp_path}, the folder of the DAG's file" in said
+    assert refused("/none/orders.yaml", tmp_path, InvalidSpec).endswith("there is no such file")
+
+
+@pytest.mark.parametrize("job", ["jobs/{{ ds }}.yaml", "{{ params.job }}", "{% if x %}a.yaml{% endif %}"])
+def test_a_templated_path_is_told_to_be_none(job, tmp_path):
+    said = refused(job, tmp_path)
+    assert repr(job) in said
+    assert "is not rendered" in said
+    assert "parameters={…}" in said
+
+
+def test_a_folder_is_told_to_be_more_than_one_job(tmp_path):
+    (tmp_path / "jobs").mkdir()
+    assert f"is the folder {tmp_path}/jobs; a task deploys one job" in refused("jobs", tmp_path)
