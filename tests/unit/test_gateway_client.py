@@ -222,7 +222,7 @@ def test_a_refused_table_is_named_and_none_of_its_options(speak, recorded):
     assert caught.value.table == "default_catalog.default_database.uo"
     assert caught.value.reason.startswith(
         "table default_catalog.default_database.uo: Unsupported options found for 'datagen'. "
-        "Unsupported options: password, rows-per-secon Supported options: connector, "
+        "Unsupported options: password, rows-per-secon. Supported options: connector, "
     )
     assert "hunter2" not in str(caught.value)
     assert "'5'" not in str(caught.value)

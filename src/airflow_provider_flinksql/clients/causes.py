@@ -71,10 +71,12 @@ def _message(trace: str, match: re.Match[str]) -> str:
 
 
 def _one_line(message: str) -> str:
-    """What stands line by line below a colon is a list."""
-    text = ""
+    """What stands line by line below a colon is a list; what follows it begins a sentence."""
+    text, listed = "", False
     for paragraph in re.split(r"\n\s*\n", message.strip()):
-        text += " " + (", " if text.endswith(":") else " ").join(paragraph.splitlines())
+        text += ". " if listed else " "
+        listed = text.endswith(": ")
+        text += (", " if listed else " ").join(paragraph.splitlines())
     return text
 
 
