@@ -27,6 +27,8 @@ Our exception hierarchy::
     ├── DeadlineExceeded               yes    what was awaited, how long, last thing seen
     └── Interrupted                    no     we were told to stop; what was asked of a server goes on there
 
+InvalidQuery and StatementFailed are both a StatementError: they know which statement they are about.
+
 Messages say what happened, to what, and what to do; one line of root cause, never a Java stack trace.
 """
 

@@ -244,7 +244,7 @@ def test_a_missing_connector_says_which_jar_to_put_where(speak, recorded, connec
         speak(executing(), Server(POSTED, reply))
 
 
-@pytest.mark.parametrize("kind", ["java.net.ConnectException", "java.sql.SQLTransientConnectionException"])
+@pytest.mark.parametrize("kind", ["java.net.SocketTimeoutException", "java.sql.SQLException"])
 def test_a_catalog_that_does_not_answer_is_no_fault_of_the_statement(speak, recorded, kind):
     reply = recorded["no catalog/result"]
     trace = reply.text.replace("\\n\\nEnd of exception", f"\\nCaused by: {kind}: refused\\n\\nEnd of exception")

@@ -263,7 +263,8 @@ def _classified(refused: Refused) -> FlinkSqlError:
         return SessionGone(f"{SERVER}: {last.message}. It restarted, or the session was idle too long.", status, trace)
     if jar := _NO_JAR.search(trace):
         return Misconfigured(f"{SERVER}: the jar {jar[1]} is not found. Its path is read on the gateway's machine.")
-    if not _JOBMANAGER_SAID.search(kinds) and (_NO_WORD_FROM_JOBMANAGER.search(trace) or "TimeoutException" in kinds):
+    late = "TimeoutException" in kinds and not any(_PLANNER.search(one.kind) for one in chain)  # not of a catalog
+    if not _JOBMANAGER_SAID.search(kinds) and (_NO_WORD_FROM_JOBMANAGER.search(trace) or late):
         return Unreachable(
             f"{SERVER} got no answer from its JobManager: {last}. "
             "Check that the JobManager runs, and rest.address and rest.port in the gateway's configuration."

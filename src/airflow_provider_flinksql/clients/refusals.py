@@ -23,8 +23,8 @@ _NO_QUERY = "Non-query expression encountered in illegal context"
 _NO_CLASS = ("ClassNotFoundException", "NoClassDefFoundError")
 
 _SAYS_ENOUGH = re.compile(
-    r"SqlValid|SqlParse|^Parse|Calcite|^Validation|^Catalog|(Database|Table)(Not|Already)Exist"
-    r"|^Table|^IllegalArgument|^IllegalState|^UnsupportedOperation"
+    r"SqlValid|SqlParse|^Parse|Calcite|^Validation|^Catalog|^Database|^Table"
+    r"|^IllegalArgument|^IllegalState|^UnsupportedOperation"
 )
 """Exceptions whose class adds nothing to their message."""
 
@@ -95,7 +95,7 @@ def _syntax(last: Cause, trace: str) -> str | None:
         return f"syntax error at `{odd['letter']}`" if odd["letter"] else "syntax error: a quote is never closed"
     if not (found := _SYNTAX.fullmatch(last.message)):
         return None
-    tokens = (found["tokens"] or found["word"] or "<EOF>").replace('\\"', '"').split()
+    tokens = (found["tokens"] or found["word"] or "<EOF>").replace('\\"', '"').split() or ["<EOF>"]
     if word := _reserved(tokens, trace):
         return f"syntax error at `{word}`: a reserved word; as a name write `{word}` in back-ticks"
     if tokens[0] == '"':
