@@ -13,6 +13,7 @@ from typing import Literal
 from airflow_provider_flinksql.errors import Duplicate, NotFound
 from airflow_provider_flinksql.model.seen import ENDED
 from airflow_provider_flinksql.model.spec import Spec
+from airflow_provider_flinksql.model.submission import RETENTION
 
 START = 0.2
 SAVEPOINT = 0.6
@@ -91,6 +92,11 @@ class Job:
         last = self.checkpoint_at if self.history else 0.0
         return [(time, cause) for time, cause in reversed(self.failed[-16:]) if time > last * 1000]
 
+    @property
+    def deletes(self) -> bool:
+        """Whether its checkpoints go with it when it is cancelled."""
+        return self.spec.properties.get(RETENTION) == "DELETE_ON_CANCELLATION"
+
     def become(self, state: str, now: float, cause: str | None = None) -> None:
         self.state, self.since, self.cause = state, now, cause or self.cause
 
@@ -159,7 +165,8 @@ class JobManager:
 
     def end(self, job: Job, state: str, cause: str | None = None) -> None:
         job.become(state, self.now, cause)
-        if state == "FINISHED":  # Flink discards checkpoints of finished jobs, whatever the retention
+        # Flink discards checkpoints of finished jobs, whatever the retention
+        if state == "FINISHED" or (state == "CANCELED" and job.deletes):
             for kept in job.kept:
                 if kept.kind == "checkpoint":
                     self.disk.pop(kept.location, None)

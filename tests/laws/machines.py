@@ -18,6 +18,7 @@ from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.refusal import refusal
 from airflow_provider_flinksql.model.seen import Seen
 from airflow_provider_flinksql.model.spec import Spec, StatePolicy
+from airflow_provider_flinksql.model.submission import RETENTION
 from airflow_provider_flinksql.stores import Stored
 from laws.jobmanager import Job, alike
 from laws.others import FakeApplications, FakeOperator
@@ -48,6 +49,7 @@ def spec(
     on_savepoint_failure: str = "keep-running",
     on_failure: str = "rollback",
     enabled: bool = True,
+    retention: str = "RETAIN_ON_CANCELLATION",
 ) -> Spec:
     state = StatePolicy(
         on_query_change=on_query_change,  # type: ignore[arg-type]
@@ -56,6 +58,7 @@ def spec(
         on_failure=on_failure,  # type: ignore[arg-type]
     )
     properties = {"execution.checkpointing.interval": interval, "execution.checkpointing.timeout": "20 s"}
+    properties[RETENTION] = retention
     return Spec(
         NAME,
         (f"INSERT INTO t SELECT {query} FROM s",),
@@ -70,7 +73,7 @@ def spec(
 
 specs = st.builds(
     spec,
-    query=st.sampled_from(["a", "a", "also_a", "b", "crash", "crash_later", "refused"]),
+    query=st.sampled_from(["a", "a", "also_a", "b", "crash", "crash_later", "crash_at_submit", "refused"]),
     interval=st.sampled_from(["5 s", "9 s"]),
     description=st.sampled_from(["", "words"]),
     on_query_change=st.sampled_from(["fresh", "carry-or-fresh", "carry"]),
@@ -237,9 +240,10 @@ class Jobs(RuleBasedStateMachine):
             lost = adopted or (
                 newest and (newest.cause == "by hand" or newest.location not in self.world.jobmanager.disk)
             )
-            if not ((changed and wanted.state.on_query_change == "carry") or lost):
+            deleted = any(job.deletes and (job.broken or wanted.state.stop_with == "checkpoint") for job in self.live())
+            if not ((changed and wanted.state.on_query_change == "carry") or lost or deleted):
                 raise Broken(f"blocked without need: {result}") from result
-            if "--restore-from" not in str(result):
+            if not any(way in str(result) for way in ("--restore-from", "--cancel")):
                 raise Broken(f"no way out is named: {result}")
         elif not isinstance(result, Deployed):
             if not (("crash" in query and isinstance(result, JobFailed)) or "refused" in query):
@@ -262,6 +266,10 @@ class Jobs(RuleBasedStateMachine):
     def _check_held(self, wanted: Spec, manifest: Manifest) -> None:
         """What proved broken without having written anything gives way to what was stopped for it."""
         broken, before = manifest.pending, manifest.current
+        refused = "at_submit" in wanted.statements[0] and wanted.state.on_failure == "rollback"
+        last = before and before.stop and before.stop.purpose == manifest.last_number
+        if refused and last and before and before.spec.digest != wanted.digest:
+            raise Broken(f"attempt {manifest.last_number} was refused, and what was stopped for it does not run")
         if broken is None or before is None or before.stop is None or before.spec.digest == broken.spec.digest:
             return
         job = self.world.jobmanager.jobs.get(broken.job_id)
@@ -420,7 +428,7 @@ class GoingBack(Consents):
 
     specs = st.builds(
         spec,
-        query=st.sampled_from(["a", "also_a", "b", "crash", "crash_later"]),
+        query=st.sampled_from(["a", "also_a", "b", "crash", "crash_later", "crash_at_submit"]),
         on_query_change=st.sampled_from(["fresh", "carry-or-fresh"]),
         stop_with=st.sampled_from(["savepoint", "savepoint", "checkpoint"]),
         on_failure=st.sampled_from(["rollback", "rollback", "hold"]),
@@ -429,6 +437,29 @@ class GoingBack(Consents):
     mishaps = ("die", "lost")
     at_submit = ("die", "lost")
     changes = ("8 s pass", "1 s pass", "fail")
+
+
+class Cancels(Crashes):
+    """Jobs that are not up and delete their checkpoints on a cancel, savepoints that fail, no leave to start empty."""
+
+    specs = st.builds(
+        spec,
+        query=st.sampled_from(["a", "crash_later"]),
+        interval=st.sampled_from(["5 s", "9 s"]),
+        on_query_change=st.just("carry"),
+        stop_with=st.sampled_from(["savepoint", "savepoint", "checkpoint"]),
+        on_savepoint_failure=st.just("checkpoint"),
+        enabled=st.sampled_from([True, True, False]),
+        retention=st.sampled_from(["DELETE_ON_CANCELLATION", "DELETE_ON_CANCELLATION", "RETAIN_ON_CANCELLATION"]),
+    )
+    places = (("cancel", 0), ("outcome", 0), *(("written", n) for n in range(6)))
+    mishaps = ("savepoints fail", "die", "lost")
+    at_submit = ("die",)
+    changes = ("savepoints fail", "savepoints work", "8 s pass", "1 s pass")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world.all_is_wanted = True
 
 
 class Workers(Crashes):

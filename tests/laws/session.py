@@ -99,6 +99,7 @@ class FakeSessionCluster:
             failures=failures(job.failures_since_checkpoint, int(job.started * 1000), 16),
             stopped_with=stopped,
             proof=proof,  # type: ignore[arg-type]
+            delete_on_cancellation=job.deletes,
         )
         found = [kept for kept in reversed(job.history) if kept.location in world.jobmanager.disk]
         snapshots += [Snapshot(k.location, k.kind, "JobManager", number, k.checkpoint_id) for k in found]
@@ -144,7 +145,7 @@ class FakeSessionCluster:
     async def request_stop(self, attempt: Attempt, stop: Stop, trigger_id: str) -> None:
         jobmanager = self.world.jobmanager
         if stop.kind == "cancel":
-            self.world.request("cancel", lambda: _if_there(jobmanager.cancel, attempt.job_id))
+            self.world.request("cancel", lambda: _if_there(self.world.cancel, attempt.job_id))
         else:
             drain = stop.kind == "drain"
             arguments = (attempt.job_id, trigger_id, stop.folder, drain)

@@ -7,6 +7,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from laws.machines import (
     Applications,
     Burns,
+    Cancels,
     Crashes,
     Failover,
     GoingBack,
@@ -36,6 +37,7 @@ MACHINES = [
     Burns,
     Stops,
     GoingBack,
+    Cancels,
     Steps,
     Workers,
     Outside,

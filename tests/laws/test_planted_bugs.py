@@ -12,13 +12,14 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from airflow_provider_flinksql.deploy import reconcile
 from airflow_provider_flinksql.errors import Duplicate
-from airflow_provider_flinksql.model import after, candidates, choose, deaths, pending, plan, refusal, situation
+from airflow_provider_flinksql.model import after, candidates, choose, deaths, losing, pending, plan, refusal, situation
 from airflow_provider_flinksql.model import steps as do
 from airflow_provider_flinksql.model.manifest import Manifest
 from airflow_provider_flinksql.model.seen import Seen
 from airflow_provider_flinksql.model.situation import Situation
 from laws.machines import (
     Burns,
+    Cancels,
     Crashes,
     Failover,
     GoingBack,
@@ -57,7 +58,7 @@ def bug(machine: type[Jobs]) -> Callable[[Plant], Plant]:
 
 def everywhere(patch: pytest.MonkeyPatch, name: str, value: object) -> None:
     """Also where the name was imported to."""
-    for module in (after, candidates, choose, pending, plan, refusal, situation, reconcile):
+    for module in (after, candidates, choose, losing, pending, plan, refusal, situation, reconcile):
         if hasattr(module, name):
             patch.setattr(module, name, value)
 
@@ -238,6 +239,16 @@ def refused_file_is_tried_at_each_deploy(patch):
 @bug(Submits)
 def gives_up_after_one_death(patch):
     patch.setattr(deaths, "MOST", 1)
+
+
+@bug(GoingBack)
+def what_the_gateway_refused_is_forgotten(patch):
+    patch.setattr(reconcile, "rejected", lambda m, _number, _cause: m)
+
+
+@bug(Cancels)
+def a_cancel_takes_the_only_state_with_it(patch):
+    everywhere(patch, "lost_by_cancel", lambda *_: None)
 
 
 @pytest.mark.parametrize("name", BUGS)

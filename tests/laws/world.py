@@ -119,6 +119,7 @@ class World:
         self.budget = MOST_REQUESTS
         self.recorded: list[Manifest] = []
         self.looked_in = 0
+        self.all_is_wanted = False
 
     # --- time ---------------------------------------------------------------------------------------------------
 
@@ -179,8 +180,23 @@ class World:
         return answer
 
     def submit(self, attempt: Attempt, effect: Callable[[], None]) -> None:
-        """A request through the gateway, which tries for a while."""
+        """A request through the gateway, which tries for a while, or refuses what it cannot make a job of."""
+        if "at_submit" in attempt.spec.statements[0]:
+            effect = self._refuse
         self.request("submit", effect, Flight(attempt, self.now, effect))
+
+    @staticmethod
+    def _refuse() -> None:
+        raise StatementFailed("SQL gateway: ClassNotFoundException: com.example.Missing")
+
+    def cancel(self, job_id: str) -> None:
+        """A cancel that nobody but the engine asked for: the newest state outlasts it, where it is to be restored."""
+        job = self.jobmanager.jobs.get(job_id)
+        newest = self.truth.newest
+        goes = job is not None and job.live and job.deletes and newest in job.kept and newest.kind == "checkpoint"
+        if goes and self.all_is_wanted:
+            raise Broken(f"{job_id} is cancelled, and {newest} goes with it")
+        self.jobmanager.cancel(job_id)
 
     def land(self) -> None:
         """The gateway's retries get through."""

@@ -138,7 +138,7 @@ def plan_lines(entry: Entry, made: Plan, manifest: Manifest | None) -> list[str]
 def done_line(entry: Entry, made: Plan, result: Result, manifest: Manifest | None) -> str:
     """What a deploy or stop did in one sentence."""
     line = f"{entry.name}: {DONE[made.action]}: {entry.reason}{_since(made.action, manifest)}"
-    if made.action == "none" and entry.savepoint:
+    if made.action in ("none", "resume") and result.url is None and entry.savepoint:
         return f"{line}; savepoint {entry.savepoint}"
     if made.action == "none" or entry.job_id is None:
         return line

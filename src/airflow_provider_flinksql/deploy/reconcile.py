@@ -17,11 +17,13 @@ from airflow_provider_flinksql.errors import (
     DeadlineExceeded,
     Duplicate,
     FlinkSqlError,
+    InvalidQuery,
     JobFailed,
     SavepointFailed,
+    StatementFailed,
 )
 from airflow_provider_flinksql.model import steps as do
-from airflow_provider_flinksql.model.after import after
+from airflow_provider_flinksql.model.after import after, rejected
 from airflow_provider_flinksql.model.change import Verdict
 from airflow_provider_flinksql.model.manifest import Manifest
 from airflow_provider_flinksql.model.plan import Action, Plan, next_step, plan, require_approved
@@ -242,6 +244,8 @@ class Deploy:
             seen = await self._look(spec, stored, policy)
             if any(job.attempt == step.number for job in seen.jobs):
                 return stored
+        except (InvalidQuery, StatementFailed) as error:  # an answer, and no job: it is burnt, and given up
+            return self._put(stored, rejected(stored.manifest, step.number, str(error)))
         if seen.traits.job_id == "theirs":
             return stored  # only a look tells the id
         landed = after(do.Landed(step.number), spec, stored.manifest, self._dated(seen, spec), policy)

@@ -168,6 +168,8 @@ def _absent(attempt: Attempt, now: Situation) -> tuple[str, str]:
     """State and reason of an attempt whose job is not listed."""
     by = attempt.by or attempt.owner
     match now.status:
+        case "missing" if attempt.rejected:
+            return INTERRUPTED, f"attempt {attempt.number} was refused, and nothing else begun: {attempt.rejected}"
         case "missing":
             return INTERRUPTED, f"attempt {attempt.number} was sent by {by} and not seen to arrive: deploy again"
         case "transient":

@@ -48,7 +48,7 @@ def after(
         case do.Pin(number):
             return _pin(m, number, seen, policy)
         case do.Submit(number):
-            sent = {"state": "submitted", "sent_at": seen.now, "landed": False}
+            sent = {"state": "submitted", "sent_at": seen.now, "landed": False, "rejected": None}
             return _change(m, number, **sent, incarnation=seen.incarnation, cluster=seen.cluster)
         case do.Landed(number):
             return _landed(m, number, seen)
@@ -65,6 +65,11 @@ def after(
             return _change(m, number, proofs=n)
         case _:
             return _written(step, spec, m, seen, policy)
+
+
+def rejected(manifest: Manifest, number: int, cause: str) -> Manifest:
+    """The manifest once the gateway itself has refused the submit of an attempt."""
+    return _change(manifest, number, rejected=cause)
 
 
 def _written(step: do.Step, spec: Spec, m: Manifest, seen: Seen, policy: Policy) -> Manifest:
@@ -88,7 +93,7 @@ def _written(step: do.Step, spec: Spec, m: Manifest, seen: Seen, policy: Policy)
 
 
 def _refused(pending: Attempt, seen: Seen, policy: Policy) -> Refused:
-    cause = situation(pending, seen, policy).reason
+    cause = pending.rejected or situation(pending, seen, policy).reason
     reason = f"attempt {pending.number} proved broken: {cause}"
     return Refused(pending.spec.digest, pending.number, pending.query_version, reason, seen.now, pending.owner)
 
@@ -237,9 +242,10 @@ def _give_up(m: Manifest, number: int, spec: Spec, seen: Seen, policy: Policy) -
     pending = _get(m, number)
     unknown = pending.landed and not seen.searched
     now = situation(pending, seen, policy)
-    unwanted: Outcome = "withdrawn" if policy.stop or not spec.enabled else "dropped"
+    unwanted: Outcome = "failed" if pending.rejected else "dropped"
+    unwanted = "withdrawn" if policy.stop or not spec.enabled else unwanted
     outcome = now.outcome if pending.sent and now.outcome else unwanted
-    reason = now.reason if pending.sent else "given up before it was submitted"
+    reason = pending.rejected or now.reason if pending.sent else "given up before it was submitted"
     if m.refused and m.refused.number == number:
         reason = m.refused.reason
     m = _end(m, number, seen, outcome=outcome, reason=reason)

@@ -40,6 +40,8 @@ def require_kept(spec: Spec, attempt: Attempt, seen: Seen, now: Situation, *, st
     else:
         aim = "cancelled and to go on from its newest checkpoint"
         way = "Name a savepoint or checkpoint with --restore-from LOCATION, or start empty with --restore-from none."
+        if now.status == "up":
+            way = f"Take a savepoint instead (flinksql restart, state.stop-with: savepoint). {way}"
     raise Blocked(f"Job {spec.name} is to be {aim} ({now.reason}), and {lost}. Nothing was stopped. {way}")
 
 

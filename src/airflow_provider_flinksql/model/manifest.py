@@ -98,7 +98,8 @@ class Attempt:
     ``consent`` is the last one-run consent that was used up to here, ``accepted`` are those that it was begun with;
     ``had_state`` says whether it wrote state of its own. ``explained`` is what the planner said of the Spec,
     ``flink_version`` the version of that cluster, empty where it is not known. ``deaths`` are those of its predecessors
-    that it was begun after, at its end with its own.
+    that it was begun after, at its end with its own. ``rejected`` is what the gateway said when it refused the submit
+    itself, so that no job came of it.
     ``replaced`` are the Specs sent earlier under the same id; the tag of the job tells which one landed.
     """
 
@@ -132,6 +133,7 @@ class Attempt:
     accepted: tuple[Consent, ...] = ()
     explained: Explained | None = None
     burnt_in: str = ""
+    rejected: str | None = None
     flink_version: str = ""
     deaths: Deaths | None = None
     job_started: int | None = None

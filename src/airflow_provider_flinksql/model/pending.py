@@ -77,6 +77,11 @@ def fits(manifest: Manifest, pending: Attempt, spec: Spec, wanted: Start, policy
 
 def _missing(spec: Spec, manifest: Manifest, pending: Attempt, seen: Seen, policy: Policy) -> Next:
     """Its fate is unknown: the same id is sent again, never a new one."""
+    if pending.rejected and used_up(pending, seen):
+        cause = proven_broken(manifest, pending, seen, situation(pending, seen, policy))
+        return Next(do.Refuse(pending.number) if cause else do.GiveUp(pending.number), pending.rejected)
+    if pending.rejected:
+        return let_go(pending, seen, f"its submit was refused: {pending.rejected}")
     if used_up(pending, seen) or seen.traits.submit == "once":
         return let_go(pending, seen, "its submit was not seen to arrive")
     # The current attempt ended before this one was sent, so what is wanted is a start, as it was then.

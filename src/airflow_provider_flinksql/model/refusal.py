@@ -9,7 +9,7 @@ from airflow_provider_flinksql.model.candidates import has_written
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Refused
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import Seen
-from airflow_provider_flinksql.model.situation import Situation
+from airflow_provider_flinksql.model.situation import Situation, used_up
 from airflow_provider_flinksql.model.spec import Spec
 
 
@@ -51,11 +51,12 @@ def proven_broken(manifest: Manifest, pending: Attempt, seen: Seen, now: Situati
     Nor where nothing was stopped for its sake, or the same Spec ran before: going back would change nothing.
     """
     current = manifest.current
-    broken = now.outcome == "failed" or now.loops
+    refused_at_once = now.status == "missing" and pending.rejected and used_up(pending, seen)
+    broken = now.outcome == "failed" or now.loops or refused_at_once
     if not broken or current is None or (manifest.refused and manifest.refused.number == pending.number):
         return None
     stop = current.stop
     made_room = stop is not None and stop.purpose == pending.number and stop.state == "completed"
     if not made_room or current.spec.digest == pending.spec.digest or pending.spec.state.on_failure == "hold":
         return None
-    return None if has_written(pending, seen) else now.reason
+    return None if has_written(pending, seen) else pending.rejected or now.reason
