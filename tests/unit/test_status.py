@@ -73,6 +73,8 @@ def test_a_first_attempt_that_came_to_nothing_has_a_word_of_its_own(what):
 def test_what_made_room_for_an_attempt_that_came_to_nothing_was_not_stopped_on_purpose(last, word, healthy):
     told = status(begun(2, STOPPED_FOR_2), None, history=[STOPPED, last])
     assert (told.state, told.healthy) == (word, healthy)
+    assert told.last_checkpoint
+    assert told.last_checkpoint.location == SAVED_AT
 
 
 def test_an_attempt_that_was_given_up_before_it_touched_anything_changes_no_word():

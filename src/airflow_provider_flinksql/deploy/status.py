@@ -82,7 +82,8 @@ def status(
     attempt, begun = manifest.subject, manifest.pending
     given_up = _given_up(manifest, history)
     if given_up:
-        return _of(given_up, *_recorded(given_up), given_up.times[1], _remembered(given_up))
+        last = _remembered(given_up) or (_remembered(attempt) if attempt else None)
+        return _of(given_up, *_recorded(given_up), given_up.times[1], last)
     if attempt is None:
         return JobStatus(manifest.name, STOPPED, True, "no attempt to start it was ever sent")
     if begun and not begun.sent and (attempt is begun or attempt.state == "ended"):
