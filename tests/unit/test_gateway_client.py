@@ -373,3 +373,19 @@ def _eos():
         "resultKind": "SUCCESS_WITH_CONTENT",
         "results": {"columns": [{"name": "result"}], "rowFormat": "JSON", "data": []},
     }
+
+
+@pytest.mark.parametrize(
+    ("key", "cause", "said"),
+    [
+        ("execution.checkpointing.timeout", "Time interval unit label 'sekunden' does not match any of the units", ""),
+        ("a.b", "Could not parse value for enum class x.Y. Expected one of: [[A, B]]", " Expected one of: [[A, B]]"),
+    ],
+)
+def test_an_option_that_flink_cannot_read_is_named_without_its_value(speak, key, cause, said):
+    wrapped = f"java.lang.IllegalArgumentException: Could not parse value '10sekunden' for key '{key}'."
+    lines = ["x.SqlExecutionException: Failed.", wrapped, f"java.lang.IllegalArgumentException: {cause}"]
+    trace = "<Exception on server side:\n" + "\nCaused by: ".join(lines) + "\n\tat a.B.c(B.java:1)\nEnd of exception>"
+    with pytest.raises(InvalidQuery) as caught:
+        speak(executing(), Server(POSTED, httpx.Response(500, json={"errors": ["Internal server error.", trace]})))
+    assert str(caught.value) == f"Flink cannot read the value of the option '{key}'.{said}"

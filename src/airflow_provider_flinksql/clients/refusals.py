@@ -18,6 +18,8 @@ _NO_FACTORY = re.compile(
 _SYNTAX = re.compile(r"(?:Encountered \"(?P<tokens>.*)\"|Incorrect syntax near the keyword '(?P<word>\w+)')\.?")
 _ODD_LETTER = re.compile(r"Lexical error\.? Encountered: (?:\"(?P<letter>.*)\" \(\d+\)|<EOF>)")
 _EXPECTED = re.compile(r"^Was expecting(?: one of)?:\n(?P<lines>(?:[ \t].*\n)*)", re.MULTILINE)
+_OPTION = re.compile(r"Could not parse value '.*' for key '([^']+)'\.")
+_VALUES = re.compile(r"Expected one of: .*")
 _FUNCTION = re.compile(r"function '([^'\n]+)'")
 _NO_QUERY = "Non-query expression encountered in illegal context"
 _NO_CLASS = ("ClassNotFoundException", "NoClassDefFoundError")
@@ -77,8 +79,18 @@ def refusal(trace: str) -> Refusal:
     last = cause(trace)
     found = _TABLE.search(trace)
     table = found[1] if found else None
-    reason = _syntax(last, trace) or _no_factory(last.message) or _no_class(last, trace) or _plain(last)
+    reason = _syntax(last, trace) or _no_factory(last.message) or _no_class(last, trace) or _option(last, trace)
+    reason = reason or _plain(last)
     return Refusal(f"table {table}: {reason}" if table else reason, table)
+
+
+def _option(last: Cause, trace: str) -> str | None:
+    """Which option it is whose value Flink could not read. Why not is left out: it quotes a part of a secret."""
+    found = _OPTION.search(trace)
+    if found is None or found[0] == last.message:
+        return None
+    values = _VALUES.search(last.message)
+    return f"Flink cannot read the value of the option '{found[1]}'.{f' {values[0]}' if values else ''}"
 
 
 def _plain(last: Cause) -> str:
