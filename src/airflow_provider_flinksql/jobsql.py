@@ -137,6 +137,10 @@ class SqlReader:
                 problem = "CREATE TABLE … AS fails at the second deploy, when the table exists"
                 self.fault(found[0], f"{problem}; create it under `tables` or `setup` and write an INSERT")
             return found
+        if target_table and len(found) == 1 and kinds == {"other"}:
+            problem = f"this is no query ({_begin(found[0])}): one begins with SELECT, WITH, VALUES or TABLE"
+            self.fault(found[0], problem)
+            return []
         if target_table and kinds and kinds <= {"insert", "statement-set"}:
             self.fault(found[0], "an INSERT names its own table; delete `target-table`, or leave only the query")
         return [insert for number, origin in enumerate(found, 1) for insert in self._inserts(origin, number)]

@@ -485,6 +485,11 @@ def test_a_position_in_a_session_statement_is_found_in_its_file(folder):
     assert job.locate(0, 1, 8, "setup").line == 13
 
 
+def test_a_misspelt_query_for_a_target_table_is_told_to_be_none():
+    said = fault("name: j\ntarget-table: o\nsql: SELEC k FROM s\n")
+    assert said == "line 3: sql: this is no query (SELEC k FROM s): one begins with SELECT, WITH, VALUES or TABLE"
+
+
 def test_a_missing_file_says_where_its_relative_path_begins(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert fault(Path("j.yaml")) == f"there is no such file; a relative path begins in {tmp_path}"
