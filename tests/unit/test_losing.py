@@ -71,6 +71,12 @@ def test_a_declared_stop_whose_savepoint_failed_asks_for_another_where_no_checkp
     assert "RequestStop(1,2,cancel)" in steps(plan(spec, manifest(failed), lasts, ME))
 
 
+def test_a_stop_that_failed_for_an_upgrade_long_ago_makes_no_later_one_a_cancel():
+    spec = replace(SWITCHED_OFF, state=StatePolicy(on_savepoint_failure="checkpoint"))
+    lasts = replace(WELL, details=((UP.job_id, Detail(checkpoint_at=9)),))
+    assert "RequestStop(1,2,savepoint)" in steps(plan(spec, manifest(FAILED_STOP), lasts, ME))
+
+
 @pytest.mark.parametrize(
     "spec, policy",
     [

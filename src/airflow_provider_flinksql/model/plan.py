@@ -221,17 +221,17 @@ def _ask_to_end(spec: Spec, attempt: Attempt, seen: Seen, policy: Policy, now: S
         return Next(do.AwaitRunning(attempt.number), now.reason)
     never_up = not saved and on_its_way.had_its_time(attempt, seen, now)
     ended_so = now.status != "up" and not policy.stop
-    if spec.mode == "batch" or never_up or ended_so or _checkpoint_will_do(spec, attempt, seen, now):
+    if spec.mode == "batch" or never_up or ended_so or _checkpoint_will_do(spec, attempt, None, seen, now):
         return Next(request_cancel(spec, attempt, seen, now), why)
     if next_savepoint_folder(spec, attempt, seen) is None:
         raise no_savepoint_folder(spec.name)
     return Next(do.RequestStop(attempt.number, len(attempt.stops) + 1, policy.stop or "savepoint", None), why)
 
 
-def _checkpoint_will_do(spec: Spec, attempt: Attempt, seen: Seen, now: Situation) -> bool:
-    """Whether the savepoint of a stop failed, and the file says that the newest checkpoint is enough, if it lasts."""
+def _checkpoint_will_do(spec: Spec, attempt: Attempt, purpose: int | None, seen: Seen, now: Situation) -> bool:
+    """Whether the savepoint of this stop failed, and the file says that the newest checkpoint will do, if it lasts."""
     failed = attempt.stop
-    if failed is None or failed.state != "failed" or failed.kind == "cancel":
+    if failed is None or (failed.state, failed.purpose) != ("failed", purpose) or failed.kind == "cancel":
         return False
     return spec.state.on_savepoint_failure == "checkpoint" and lost_by_cancel(attempt, seen, now) is None
 
@@ -331,7 +331,7 @@ def _failed_stop(spec: Spec, manifest: Manifest, seen: Seen, policy: Policy) -> 
     if not (current and pending and _stop_failed_for(current, pending) and situation(current, seen, policy).live):
         return None
     now = situation(current, seen, policy)
-    if _checkpoint_will_do(spec, current, seen, now):
+    if _checkpoint_will_do(spec, current, pending.number, seen, now):
         return None
     return Next(do.GiveUp(pending.number), "the running job could not be stopped, so it goes on")
 
