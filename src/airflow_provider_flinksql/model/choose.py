@@ -157,7 +157,7 @@ def _unchanged(spec: Spec, current: Attempt, seen: Seen, now: Situation) -> Next
 def not_up(spec: Spec, now: Situation) -> JobFailed:
     """The error for a live job that does not come up; it is left as it is, since nothing asked to touch it."""
     return JobFailed(
-        f"Job {spec.name} is not up after {spec.health_timeout:g} s: {now.reason.rstrip('.')}. It was left as it is: "
+        f"Job {spec.name} is not up after {spec.time_to_prove:g} s: {now.reason.rstrip('.')}. It was left as it is: "
         "mend the cause, or change the job file and deploy again."
     )
 

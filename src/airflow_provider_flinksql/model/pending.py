@@ -130,7 +130,7 @@ def _replace_broken(
 def _prove(spec: Spec, pending: Attempt, seen: Seen, now: Situation) -> Next:
     """A job is up when it proves it."""
     if now.status != "up":
-        if seen.waited >= spec.health_timeout:
+        if seen.waited >= spec.time_to_prove:
             raise not_up(spec, now)
         return Next(do.AwaitRunning(pending.number), now.reason)
     if spec.mode == "batch":
@@ -143,16 +143,17 @@ def _prove(spec: Spec, pending: Attempt, seen: Seen, now: Situation) -> Next:
             f"{pending.pinned or 'starting empty'}. Its output may be wrong: cancel it, then deploy again."
         )
     stable_ms = job.stable_ms if job else 0
+    if stable_ms < spec.stable_for * 1000:  # before its proof: what has completed no checkpoint can still go back
+        why = f"it is to run {spec.stable_for:g} s undisturbed"
+        if seen.waited >= spec.time_to_prove:
+            raise not_up(spec, replace(now, reason=f"{why}, and does not"))
+        return Next(do.AwaitRunning(pending.number), why)
     if not detail.checkpointing:
-        stable = stable_ms >= max(STABLE_MS, spec.stable_for * 1000)
+        stable = stable_ms >= STABLE_MS
         return Next(do.Confirm(pending.number) if stable else do.AwaitProof(pending.number), "it has no checkpoints")
-    if detail.proof == "completed" and stable_ms >= spec.stable_for * 1000:
-        return Next(do.Confirm(pending.number), "it runs, and a checkpoint completed")
     if detail.proof == "completed":
-        if seen.waited >= spec.health_timeout + spec.stable_for:
-            raise not_up(spec, replace(now, reason=f"it does not run {spec.stable_for:g} s undisturbed"))
-        return Next(do.AwaitProof(pending.number), f"it is to run {spec.stable_for:g} s undisturbed")
-    if pending.proofs and seen.waited >= spec.health_timeout:
+        return Next(do.Confirm(pending.number), "it runs, and a checkpoint completed")
+    if pending.proofs and seen.waited >= spec.time_to_prove:
         raise not_up(spec, replace(now, reason="the checkpoint that was to prove it does not complete"))
     if detail.proof == "in-progress":
         return Next(do.AwaitProof(pending.number), "a checkpoint is under way")

@@ -54,6 +54,11 @@ class Spec:
     give_up_after: float = 15.0
     stable_for: float = 0.0
 
+    @property
+    def time_to_prove(self) -> float:
+        """Seconds within which a start must have proved itself: what the file asks for besides takes its own time."""
+        return self.health_timeout + self.stable_for
+
     @cached_property
     def query_digest(self) -> str:
         """Changes when what the job computes changes; not for comments, white space or options."""

@@ -260,7 +260,7 @@ class FlinkSqlDeployOperator(BaseOperator):
         attempt = attempt_of(waiting.manifest, waiting.step.number)
         awaiting, so_far, now = AWAITED[type(waiting.step)], waiting.earlier, time.time()
         left = [self.timeout.total_seconds() - so_far.spent] if self.timeout else []
-        left += [attempt.spec.health_timeout - so_far.waited] if awaiting != "finished" else []
+        left += [attempt.spec.time_to_prove - so_far.waited] if awaiting != "finished" else []
         self.defer(
             trigger=FlinkSqlWaitTrigger(
                 self.flink_conn_id,
