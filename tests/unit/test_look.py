@@ -159,3 +159,16 @@ def test_a_forgotten_job_without_a_folder_left_nothing_only_where_its_root_is_se
     with SyncIO(JOBMANAGER, transport=httpx.MockTransport(server)) as io:
         seen = run_sync(SessionTarget(JOBMANAGER, io, io).look("orders", manifest))
     assert (seen.snapshots, seen.searched) == ((), searched)
+
+
+def test_a_checkpoint_deleted_with_all_folders_of_its_job_is_not_there(tmp_path):
+    (tmp_path / "root").mkdir()
+    folder = f"file://{tmp_path}/root/orders/1/job"
+    _, manifest = on_record(tmp_path, checkpoint_folder=folder)
+    server = OneJob(manifest, "FAILED")
+    path = f"/jobs/{manifest.current.job_id}"
+    server._answers[path] = {"state": "FAILED", "now": SETTLED + 60_000}
+    server._answers[f"{path}/checkpoints"]["latest"]["completed"]["external_path"] = f"{folder}/chk-7"
+    with SyncIO(JOBMANAGER, transport=httpx.MockTransport(server)) as io:
+        seen = run_sync(SessionTarget(JOBMANAGER, io, io).look("orders", manifest))
+    assert (seen.snapshots, seen.searched) == ((), True)

@@ -572,3 +572,9 @@ def test_a_batch_run_succeeds_once(recorded, seen, policy, action, expected):
 def test_a_finished_batch_job_needs_no_proof():
     landed = submitted(spec=BATCH, landed=True)
     assert steps(plan(BATCH, manifest(pending=landed), look(listed(landed, "FINISHED")), ME)) == "Confirm(1)"
+
+
+def test_a_plan_asks_for_the_proof_after_the_time_that_the_file_asks_for():
+    careful = replace(PLAIN, stable_for=90.0)
+    landed = submitted(spec=careful, landed=True)
+    assert steps(plan(careful, manifest(pending=landed), look(listed(landed)), ME)) == f"AwaitProof(1) {PROOF}"

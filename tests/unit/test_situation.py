@@ -11,7 +11,7 @@ from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import Detail, Seen, Sighting
 from airflow_provider_flinksql.model.situation import Situation, situation
 from airflow_provider_flinksql.model.spec import Spec
-from airflow_provider_flinksql.model.steps import AwaitRunning, Confirm, RequestProof
+from airflow_provider_flinksql.model.steps import AwaitProof, Confirm, RequestProof
 
 SPEC = Spec("orders", ("INSERT INTO t SELECT a FROM s",))
 NOBODY = Policy("me", "5a1c2a52-0000-4000-8000-000000000001")
@@ -62,7 +62,7 @@ def test_a_loop_tells_how_often_and_since_when():
 
 @pytest.mark.parametrize(
     "stable_ms, proof, step",
-    [(29_000, "none", AwaitRunning), (30_000, "none", RequestProof), (30_000, "completed", Confirm)],
+    [(29_000, "none", AwaitProof), (30_000, "none", RequestProof), (30_000, "completed", Confirm)],
 )
 def test_a_file_may_ask_for_more_than_a_checkpoint(stable_ms, proof, step):
     careful = replace(SPEC, stable_for=30.0)

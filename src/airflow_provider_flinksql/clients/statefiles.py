@@ -174,7 +174,7 @@ class _Disk:
             return []
 
     def sees(self, path: str) -> bool:
-        return Path(path).is_dir()
+        return bool(path.strip("/")) and Path(path).is_dir()  # the root of a disk is everywhere, and tells nothing
 
     def read(self, path: str, most: int | None = None) -> tuple[bytes, float] | None:
         try:

@@ -212,11 +212,8 @@ class Deploy:
         outcome = None
         if isinstance(step, WRITTEN_FIRST):
             stored = self._put(stored, after(step, spec, stored.manifest, self._dated(seen, spec), policy))
-        if isinstance(step, do.Submit | do.Claim):
-            self.began.add(step.number)
-        if isinstance(step, do.Claim):
-            self._claimed.add(step.number)
         if isinstance(step, do.Submit):
+            self.began.add(step.number)
             self._waiting = None  # what was waited for another job does not count for this one
             return await self._submit(step, spec, stored, seen, policy)
         if isinstance(step, ACTING) and stored.manifest:
@@ -226,6 +223,9 @@ class Deploy:
             if isinstance(step, do.Pin) and left.pending and left.pending.pinned:
                 await self._observer.require_there(spec.name, left.pending.pinned)
             stored = self._put(stored, left)
+        if isinstance(step, do.Claim):  # not before: somebody else may have been first
+            self.began.add(step.number)
+            self._claimed.add(step.number)
         if isinstance(step, do.Pin) and (chosen := pinned(stored.manifest, step.number, seen)):
             self._say(chosen)
         if stored.manifest:

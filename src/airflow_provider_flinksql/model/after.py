@@ -342,7 +342,8 @@ def _assume_wait(step: do.Step, attempt: Attempt, seen: Seen, spec: Spec) -> See
     if isinstance(step, do.AwaitFinished):
         return _with(seen, replace(job, state="FINISHED"), detail)
     if isinstance(step, do.AwaitProof):
-        detail = replace(detail, proof="completed" if detail.checkpointing else detail.proof)
+        asked = detail.checkpointing and attempt.proofs
+        detail = replace(detail, proof="completed" if asked else detail.proof)
     stable = max(STABLE_MS, int(spec.stable_for * 1000) + 1)
     job = replace(job, state="RUNNING", all_running=True, stable_ms=stable)
     restored = detail.restored or (attempt.pinned.location if attempt.pinned else None)  # not told while it starts

@@ -147,7 +147,7 @@ def _prove(spec: Spec, pending: Attempt, seen: Seen, now: Situation) -> Next:
         why = f"it is to run {spec.stable_for:g} s undisturbed"
         if seen.waited >= spec.time_to_prove:
             raise not_up(spec, replace(now, reason=f"{why}, and does not"))
-        return Next(do.AwaitRunning(pending.number), why)
+        return Next(do.AwaitProof(pending.number), why)
     if not detail.checkpointing:
         stable = stable_ms >= STABLE_MS
         return Next(do.Confirm(pending.number) if stable else do.AwaitProof(pending.number), "it has no checkpoints")

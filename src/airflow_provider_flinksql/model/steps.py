@@ -98,7 +98,7 @@ class RequestProof(Step):
 
 @dataclass(frozen=True)
 class AwaitProof(Step):
-    """Wait for that checkpoint; without checkpointing until the job was stable for a while. May defer."""
+    """Wait for that checkpoint; before it, or without checkpoints, until the job was stable for a while. May defer."""
 
     number: int
 

@@ -24,7 +24,7 @@ from airflow_provider_flinksql.model.options import canonical, duration
 from airflow_provider_flinksql.model.seen import Detail, Proof, Seen, Sighting, Traits
 from airflow_provider_flinksql.model.situation import burnt_name
 from airflow_provider_flinksql.model.snapshot import Snapshot
-from airflow_provider_flinksql.targets.visible import searchable, unseen
+from airflow_provider_flinksql.targets.visible import deleted, searchable, unseen
 
 CACHES = ("web.refresh-interval", "rest.cache.checkpoint-statistics.timeout", "rest.cache.execution-graph.timeout")
 DEFAULT_AGE, UNREADABLE_AGE = "3 s", 3.0
@@ -106,7 +106,7 @@ class Look:
             if (sighting is None or burnt) and (past := await self._remembered(attempt)):
                 sightings[attempt.job_id], details[attempt.job_id], own = past
             elif sighting and (closely or self._learns(attempt) or not _as_confirmed(attempt, sighting)):
-                details[attempt.job_id], own = await self._closely(attempt.number, sighting, attempt)
+                details[attempt.job_id], own = await self._closely(sighting, attempt)
                 if closely and sighting.live and attempt.state == "confirmed":
                     hidden = unseen(self._files, attempt, told=bool(own))
             silent = attempt.had_state and attempt.job_id in details  # what is told may be some seconds old
@@ -115,7 +115,7 @@ class Look:
                 searched = searched and found
             snapshots += own
         for stranger in (s for s in sightings.values() if s.attempt is None and s.live):
-            details[stranger.job_id], own = await self._closely(0, stranger, None)
+            details[stranger.job_id], own = await self._closely(stranger, None)
             snapshots += own
         config = canonical(self._survey.config)
         return Seen(
@@ -186,37 +186,37 @@ class Look:
         ended = (job for job in await jobmanager.overview() if job.name != burnt_name(attempt.spec.name))
         for job in ended:
             sighting = replace(await self._sighting(job), archived=True)
-            return sighting, *await self._told(jobmanager, "archive", attempt.number, sighting)
+            return sighting, *await self._told(jobmanager, "archive", attempt, sighting)
         return None
 
-    async def _closely(self, number: int, sighting: Sighting, attempt: Attempt | None) -> tuple[Detail, list[Snapshot]]:
+    async def _closely(self, sighting: Sighting, attempt: Attempt | None) -> tuple[Detail, list[Snapshot]]:
         if sighting.state == "INITIALIZING":  # nobody can speak for the job yet: Flink refuses to be asked about it
             return Detail(), []
         try:
             if not sighting.live and not (attempt and attempt.stop and attempt.stop.location):
                 await await_fresh(self._jobmanager, self._io, self._survey.config, sighting.job_id, sighting.changed_at)
-            detail, found = await self._told(self._jobmanager, "JobManager", number, sighting)
+            detail, found = await self._told(self._jobmanager, "JobManager", attempt, sighting)
             proof: Proof = await self._proof(attempt, sighting) if attempt else "none"
         except NotFound as error:
             raise Unreachable(f"Job {sighting.job_id} was forgotten while it was looked at; look again.") from error
         return replace(detail, proof=proof), found
 
     async def _told(
-        self, jobmanager: JobManager, source: str, number: int, sighting: Sighting
+        self, jobmanager: JobManager, source: str, attempt: Attempt | None, sighting: Sighting
     ) -> tuple[Detail, list[Snapshot]]:
         checkpoints = await jobmanager.checkpoints(sighting.job_id)
         exceptions = await jobmanager.exceptions(sighting.job_id, self._survey.remembered_failures)
         settings = await jobmanager.checkpoint_config(sighting.job_id) or {}
-        deleted = bool((settings.get("externalization") or {}).get("delete_on_cancellation", False))
+        on_cancel = bool((settings.get("externalization") or {}).get("delete_on_cancellation", False))
         detail = _detail(checkpoints, exceptions, sighting, self._survey.remembered_failures)
-        lost = deleted and sighting.state == "CANCELED"
+        lost = on_cancel and sighting.state == "CANCELED"
         kept = [c for c in checkpoints.completed if c.restorable] if checkpoints else []
         found = [
             Snapshot(
                 c.location,
                 _kind(c),
                 source,
-                number,
+                attempt.number if attempt else 0,
                 # What completes while tasks end is older than the savepoint of the stop: with no id it ranks highest.
                 None if c.location == detail.stopped_with else c.id,
                 c.time / 1000,
@@ -227,8 +227,8 @@ class Look:
             if c.location and not (lost and c.kind == "checkpoint")
         ]
         # The JobManager knows what it deleted itself; what people deleted only the folder tells.
-        found = [one for one in found if sighting.live or self._files.look_for(one.location) != "missing"]
-        return replace(detail, delete_on_cancellation=deleted), found
+        found = [one for one in found if sighting.live or not deleted(self._files, attempt, one.location)]
+        return replace(detail, delete_on_cancellation=on_cancel), found
 
     async def _proof(self, attempt: Attempt, sighting: Sighting) -> Proof:
         if not self._manifest or not attempt.proofs or attempt.state == "confirmed" or not sighting.live:

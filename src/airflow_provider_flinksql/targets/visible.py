@@ -6,6 +6,7 @@ import re
 
 from airflow_provider_flinksql.clients.statefiles import StateFiles
 from airflow_provider_flinksql.model.manifest import Attempt
+from airflow_provider_flinksql.model.snapshot import plain
 
 _STORE = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+://[^/]*")
 
@@ -31,6 +32,18 @@ def unseen(files: StateFiles, attempt: Attempt, *, told: bool) -> str | None:
 def searchable(files: StateFiles, attempt: Attempt, folder: str) -> bool:
     """Whether a folder of a job that holds nothing, or is not there, would be seen if it were."""
     return any(files.sees(place) for place in (folder, root_of(folder, attempt), attempt.checkpoint_folder) if place)
+
+
+def deleted(files: StateFiles, attempt: Attempt | None, location: str) -> bool:
+    """Whether a snapshot that the JobManager tells of was deleted since its job ended.
+
+    A checkpoint may be gone with all folders of its job: there the root tells that it would be seen if it were there.
+    """
+    found = files.look_for(location)
+    folder = attempt.checkpoint_folder if attempt else None
+    if found != "unchecked" or attempt is None or folder is None or not plain(location).startswith(plain(folder)):
+        return found == "missing"
+    return files.sees(root_of(folder, attempt))
 
 
 def root_of(folder: str, attempt: Attempt) -> str:
