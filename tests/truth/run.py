@@ -10,6 +10,7 @@ from pathlib import Path
 
 from airflow_provider_flinksql.model.change import Change, judge
 from airflow_provider_flinksql.model.explained import Explained
+from awkward import renamed
 from services import flink
 from truth.lab import Lab, Seen, Stopped
 from truth.record import Record
@@ -27,13 +28,14 @@ FLINK = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one row led to, beside what was said of it before."""
+    """What one row led to, beside what was said of it before; ``renamed``: what is said where all names are awkward."""
 
     row: Row
     before: Stopped
     seen: Seen
     plans: tuple[Explained, Explained]
     change: Change
+    renamed: Change
 
 
 def outcomes(version: str, rows: Sequence[Row], record: Record | None) -> list[Outcome]:
@@ -57,9 +59,19 @@ def outcomes(version: str, rows: Sequence[Row], record: Record | None) -> list[O
             expected = None if record is None or row.loose else record.shows(row.change)
             spec, seen = lab.restored(row.new, before, expected)
             new = lab.explained(row.new)
-            return Outcome(row, before, seen, (new, old), judge(spec, before.spec, new, old))
+            change = judge(spec, before.spec, new, old)
+            return Outcome(row, before, seen, (new, old), change, _renamed(lab, row) or change)
 
         return list(pool.map(outcome, rows))
+
+
+def _renamed(lab: Lab, row: Row) -> Change | None:
+    """None where an option of a connector names a column."""
+    if "numbers" in " ".join(row.old.statements):
+        return None
+    new, old = renamed(row.new), renamed(row.old)
+    specs = (job.spec(Path("/folder"), "job", {}) for job in (new, old))
+    return judge(*specs, lab.explained(new), lab.explained(old))
 
 
 def plans_anew(version: str, record: Record, rows: Sequence[Row]) -> None:

@@ -56,6 +56,11 @@ def test_the_recorded_plans_are_what_the_planner_says(version: str, seen: dict[s
     assert {name: one.plans for name, one in seen.items()} == {name: record.plans(name) for name in seen}
 
 
+def test_no_verdict_hangs_on_how_columns_are_called(version: str, seen: dict[str, Outcome]) -> None:
+    said = {name: (one.renamed.verdict, one.renamed.reason) for name, one in seen.items()}
+    assert {name: told for name, told in said.items() if told[0] != seen[name].change.verdict} == {}
+
+
 @pytest.fixture(scope="module", autouse=True)
 def figures(version: str, seen: dict[str, Outcome]) -> Iterator[None]:
     yield

@@ -1,6 +1,7 @@
 """The judge on what real planners said of the rows of the truth table; tests/truth shows that they still say so."""
 
 import functools
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -206,6 +207,61 @@ def test_no_parallelism_above_the_old_jobs_greatest_is_carried(parallelism: str,
     planned, before = recorded("2.3.0").plans("parallelism 1 -> 2")
     planned = replace(planned, text=planned.text.replace("\t2\t", f"\t{parallelism}\t"))
     assert judge(new, old, planned, before).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("parallelism", "said", "now", "verdict"),
+    [
+        ("4", "1024", "200", "carries"),
+        ("4", "1024", "1025", "fails"),
+        ("1", "2", "3", "fails"),
+        ("1", "-1", "128", "carries"),
+        ("1", "-1", "129", "fails"),
+    ],
+)
+def test_the_most_that_a_job_may_be_rescaled_to_is_what_it_said(
+    parallelism: str, said: str, now: str, verdict: str
+) -> None:
+    row, (planned, before) = BY_CHANGE["parallelism 1 -> 2"], recorded("2.3.0").plans("parallelism 1 -> 2")
+    new, old = (
+        replace(spec, properties={**spec.properties, "pipeline.max-parallelism": said}) for spec in specs(row)
+    )
+    planned = replace(planned, text=planned.text.replace("\t2\t", f"\t{now}\t"))
+    before = replace(before, text=re.sub(r"(?m)^(\d+)\t1\t", rf"\g<1>\t{parallelism}\t", before.text))
+    assert judge(new, old, planned, before).verdict == verdict
+
+
+def test_what_the_gateway_says_of_a_default_holds() -> None:
+    new, old = specs(BY_CHANGE["option: its own default"])
+    planned, before = recorded("2.3.0").plans("option: its own default")
+    enabled = (("table.exec.legacy-cast-behaviour", "ENABLED"),)
+    assert judge(new, old, planned, replace(before, defaults=enabled)).verdict == "unknown"
+    assert judge(new, old, replace(planned, defaults=enabled), before).verdict == "carries"
+
+
+def test_plans_that_are_kept_in_another_form_are_not_compared() -> None:
+    new, old = specs(BY_CHANGE["HAVING"])
+    planned, before = recorded("2.3.0").plans("HAVING")
+    kept = {key: value for key, value in before.to_json().items() if key != "form"}
+    assert judge(new, old, planned, Explained.from_json(kept)).verdict == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("change", "before", "after", "verdict"),
+    [
+        ("nothing", "Calc(select=[k])", "Calc(select=[(s = '***') AS k])", "unknown"),
+        ("nothing", "COUNT(*) AS", "COUNT(*) FILTER (k = '***') AS", "unknown"),
+        ("nothing", "Calc(select=[k])", "Calc(select=[k], where=[(s = '***')])", "carries"),
+        ("aggregate over changes: nothing", "Calc(select=[w])", "Calc(select=[w], where=[(k = '***')])", "unknown"),
+        ("self-join: nothing", "(v < v0)", "(v < '***')", "carries"),
+        ("self-join: nothing", "(k = k0)", "(k = '***')", "unknown"),
+    ],
+)
+def test_a_secret_in_what_state_hangs_on_cannot_be_judged(change: str, before: str, after: str, verdict: str) -> None:
+    new, old = specs(BY_CHANGE[change])
+    plans = [replace(plan, text=plan.text.replace(before, after)) for plan in recorded("2.3.0").plans(change)]
+    assert all("***" in plan.text for plan in plans)
+    assert judge(replace(new, target_table="t"), old, *plans).verdict == verdict
 
 
 def test_a_table_of_which_nothing_is_known_cannot_be_judged() -> None:

@@ -16,9 +16,7 @@ from functools import cached_property
 from airflow_provider_flinksql.model import plantext
 from airflow_provider_flinksql.model.plantext import Unreadable
 
-HIDDEN = "***"
-"""What stands in a literal for a secret; nobody can tell whether it changed."""
-
+_SECRET = re.compile(r"'(?:[^']|'')*\*\*\*(?:[^']|'')*'")
 _MARK = re.compile(r"§\w+\.")
 _CAST = re.compile(r"CAST\((.*) AS (\w+(?:\([\d, ]+\))?)\)", re.DOTALL)
 _AGGREGATE = re.compile(r"(\$?\w+)\((.*)\)(?: FILTER (.+))?", re.DOTALL)
@@ -106,6 +104,11 @@ class Columns:
 def shown(meaning: str) -> str:
     """A meaning as a person reads it."""
     return _MARK.sub("", meaning)
+
+
+def hides(meaning: str) -> bool:
+    """Whether a literal in it holds a secret, for which ``***`` stands: nobody can tell whether it changed."""
+    return _SECRET.search(meaning) is not None
 
 
 def digest(*texts: str) -> str:

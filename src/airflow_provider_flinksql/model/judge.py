@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from airflow_provider_flinksql.model.columns import HIDDEN, shown
+from airflow_provider_flinksql.model.columns import hides, shown
 from airflow_provider_flinksql.model.explained import Explained
 from airflow_provider_flinksql.model.graph import Graph, Operator, parts_of, read, table_of
 from airflow_provider_flinksql.model.meaning import Aspect, Described
@@ -147,7 +147,7 @@ def _aspects(new: Described, old: Described, after: _Job, before: _Job) -> Itera
             continue
         if (ours.values, ours.form) != (theirs.values, theirs.form):
             yield _finding(ours, theirs, old)
-        elif secret := next((value for value in ours.values if HIDDEN in value), None):
+        elif secret := next((value for value in ours.values if hides(value)), None):
             what = f"{_word(old, ours)} holds a secret, {_readable(secret)}"
             yield Finding("unknown", f"{what}: nobody can tell whether it is the one that the state was written with")
 
@@ -197,7 +197,7 @@ def _filters(new: Described, old: Described, after: _Job, before: _Job) -> Itera
             changed = _list(sorted(ours.filters ^ theirs.filters))
             why = "rows that were let through could no longer be taken back"
             yield Finding("changes-meaning", f"the filter {changed} before {_named(old)} changes: {why}")
-        elif secrets := sorted(one for one in ours.filters if HIDDEN in one):
+        elif secrets := sorted(filter(hides, ours.filters)):
             why = "nobody can tell whether it is the one by which rows were let through"
             yield Finding("unknown", f"the filter {_list(secrets)} before {_named(old)} holds a secret: {why}")
 
