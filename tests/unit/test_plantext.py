@@ -92,6 +92,24 @@ def test_a_column_named_like_a_word_of_the_planner_is_not_guessed_at(name: str) 
     assert "§0.k" not in columns.resolved(f"({name} > k)")
 
 
+@pytest.mark.parametrize("name", [",", "(k)", "[k, v]", "'a'"])
+def test_a_list_that_a_name_may_divide_otherwise_is_unreadable(name: str) -> None:
+    with pytest.raises(Unreadable):
+        split(f"v{name}k", ("k", "v", name))
+
+
+@pytest.mark.parametrize("name", ["0", "1.5", "k + v", "k = v"])
+def test_a_column_named_like_an_expression_is_not_guessed_at(name: str) -> None:
+    columns = Columns({each: Column(f"§0.{place}") for place, each in enumerate(("k", "v", name))})
+    assert "§0" not in columns.resolved(f"({name} > k)")
+
+
+@pytest.mark.parametrize("name", ["1st", "k v", "k-v", "k+v"])
+def test_a_name_that_the_planner_would_not_write_so_is_a_name(name: str) -> None:
+    columns = Columns({each: Column(f"§0.{place}") for place, each in enumerate(("k", "v", name))})
+    assert columns.resolved(f"({name} > k)") == "(§0.2 > §0.0)"
+
+
 def test_a_column_named_like_a_field_of_another_is_not_guessed_at() -> None:
     columns = Columns({"a": Column("§0.a"), "a.b": Column("§0.ab")})
     assert "§0" not in columns.resolved("(a.b > 3)")

@@ -89,7 +89,7 @@ class Columns:
 
     def _clear(self, token: plantext.Token) -> bool:
         if token.kind == "name":
-            return not plantext.ambiguous(token.text, self.known)
+            return not plantext.ambiguous(token.text, frozenset(self.known))
         return plantext.understood(token)
 
     def _cast(self, text: str) -> Column | None:

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from airflow_provider_flinksql.model import plantext
 from airflow_provider_flinksql.model.columns import Column, Columns, digest
-from airflow_provider_flinksql.model.graph import Operator
+from airflow_provider_flinksql.model.graph import Operator, table_of
 from airflow_provider_flinksql.model.schema import Schema
 
 
@@ -116,9 +116,15 @@ class Asked:
         """A column that this operator makes out of its state."""
         return Column(f"§{digest(self.identity, kind or '')}.{meaning}", kind)
 
+    @property
+    def everything(self) -> tuple[str, ...]:
+        """All that an operator could mean: its own text, the table that it reads, and what comes in."""
+        schema = self.schemas.get(table_of(self.operator) or "")
+        return self.operator.text, schema.text if schema else "", *(one.columns.digest for one in self.inputs)
+
     def hidden(self) -> Columns:
         """The columns of an operator that we do not look into."""
-        return Columns(hidden=digest(self.identity, self.operator.text, *(one.columns.digest for one in self.inputs)))
+        return Columns(hidden=digest(self.identity, *self.everything))
 
     def told(self, columns: Columns, filters: frozenset[str] | None = None) -> Described:
         """Without state: filters and changes pass through."""
@@ -135,8 +141,7 @@ class Asked:
 
     def opaque(self) -> Described:
         """What we do not know may keep state: judged by its whole text, and all that it reads."""
-        texts = (self.operator.text, *(one.columns.digest for one in self.inputs))
-        aspect = Aspect("definition", texts, (None,) * len(texts))
+        aspect = Aspect("definition", self.everything, (None,) * len(self.everything))
         return Described(self.operator, self.hidden(), (aspect,), understood=False)
 
     def listed(self, word: str, names: Iterable[str]) -> Aspect:

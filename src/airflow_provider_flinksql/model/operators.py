@@ -122,7 +122,7 @@ def _window(asked: Asked) -> str:
 def _window_aspect(asked: Asked) -> Aspect:
     """Windows of a fixed size keep state by where a slice ends, those that grow by start and end."""
     text = _window(asked)
-    old = text.partition("(")[0] if asked.operator.kind == "GroupWindowAggregate" else None
+    old = asked.attribute("window").partition("(")[0] if asked.operator.kind == "GroupWindowAggregate" else None
     return Aspect("window", (text,), (old or ("session" if "SESSION" in text else "slices"),))
 
 

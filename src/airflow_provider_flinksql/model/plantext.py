@@ -15,12 +15,14 @@ from typing import Literal
 
 Kind = Literal["name", "field", "literal", "call", "word", "other"]
 
+_EXPRESSION = re.compile(r"[,()\[\]{}'.]|\s[^\w\s]+\s| AND | OR | AS ")
+_DIVIDING = re.compile(r"[,()\[\]{}']")
 _FIELD = re.compile(r"(?:\.[\w$]+)+")
 _REST = re.compile(
     r"""
       (?P<window> 'w\$ (?= [),] ) )  # the planner's name for a window, and no quote
     | (?P<literal> (?: _UTF-16LE | u& )? ' (?: [^'] | '' )*+ ' )
-    | (?P<number> [0-9] [\w.]*+ )
+    | (?P<number> [0-9]++ (?: \.{1,2} [0-9]++ )*+ (?: E-?[0-9]++ )? (?![\w$]) )
     | (?P<call> [^\W\d] [\w$]*+ (?= \( | =\[ ) | \$ [\w$]++ (?= \( ) )
     | (?P<word> [\w$]++ )
     | (?P<other> . )
@@ -55,13 +57,17 @@ class Token:
 
 
 def tokens(text: str, names: Collection[str] = ()) -> list[Token]:
-    """The text in pieces, each with the number of brackets around it. Raises Unreadable where one is never closed.
+    """The text in pieces, each with the number of brackets around it. Raises Unreadable where one is never closed, and
+    where what divides a list may be a name.
 
     Brackets of any kind close each other: a range is written ``(3..9]``.
     """
     found: list[Token] = []
     depth = 0
-    for kind, piece in _pieces(text, frozenset(names)):
+    known = frozenset(names)
+    for kind, piece in _pieces(text, known):
+        if kind == "name" and _DIVIDING.search(piece) and ambiguous(piece, known):
+            raise Unreadable(text)
         closes = kind == "other" and piece in ")]}"
         depth -= closes
         if depth < 0 or (kind, piece) == ("other", "'"):
@@ -141,10 +147,12 @@ def understood(token: Token) -> bool:
     return token.kind != "word" or token.text in _WORDS or _PLANNER_MADE.fullmatch(token.text) is not None
 
 
-def ambiguous(name: str, names: Collection[str]) -> bool:
-    """Whether a column of this name cannot be told from a word of the planner's own, or from a field of another."""
-    parts = name.split(".")
-    return name in _WORDS or any(".".join(parts[:count]) in names for count in range(1, len(parts)))
+@lru_cache(maxsize=4096)
+def ambiguous(name: str, names: frozenset[str]) -> bool:
+    """Whether a column of this name may be something else that the planner writes: a word, a number, a field of another
+    column, an expression of other columns."""
+    read = [Token(kind, piece, 0) for kind, piece in _pieces(name, names - {name}) if piece.strip()]
+    return (len(read) == 1 or _EXPRESSION.search(name) is not None) and all(map(understood, read))
 
 
 def _pieces(text: str, names: frozenset[str]) -> Iterator[tuple[Kind, str]]:
