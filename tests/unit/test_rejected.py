@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_flinksql.clients.http import run_sync
 from airflow_provider_flinksql.deploy.reconcile import Deploy, Deployed, Limits
 from airflow_provider_flinksql.deploy.status import status
-from airflow_provider_flinksql.errors import Blocked, JobFailed
+from airflow_provider_flinksql.errors import Blocked, JobFailed, StatementFailed
 from airflow_provider_flinksql.model.manifest import Attempt
 from airflow_provider_flinksql.model.plan import plan
 from airflow_provider_flinksql.model.policy import Policy
@@ -82,6 +82,22 @@ def test_a_first_deploy_that_is_rejected_fails_with_the_root_cause_and_leaves_no
     assert manifest.pending is None
     ended: Attempt = world.store.history(NAME)[-1]
     assert (ended.outcome, ended.burnt_in != "") == ("failed", True)
+
+
+def test_a_session_that_cannot_be_prepared_refuses_no_file(monkeypatch):
+    world = World()
+    deploy(world, spec("a"))
+    late = StatementFailed("the catalog does not answer").at("setup", 0, "")
+
+    async def submit(*_):
+        raise late
+
+    monkeypatch.setattr(FakeSessionCluster, "submit", submit)
+    with pytest.raises(StatementFailed, match="the catalog does not answer"):
+        deploy(world, spec("b"))
+    monkeypatch.undo()
+    assert isinstance(deploy(world, spec("b")), Deployed)
+    assert live(world) == list(spec("b").statements)
 
 
 @pytest.mark.parametrize("written", range(9))

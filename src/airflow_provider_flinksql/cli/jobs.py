@@ -175,8 +175,7 @@ def _paths(arguments: argparse.Namespace) -> list[Path]:
     for path in job_files(arguments.paths, arguments.defaults):
         found.setdefault(path.resolve(), path)
     if not found:
-        places = ", ".join(map(str, arguments.paths))
-        output.complain(InvalidSpec(places, [Fault("", "no job file (*.yaml, *.yml) is there")]))
+        arguments.usage_error(f"no job file (*.yaml, *.yml) is in {', '.join(map(str, arguments.paths))}")
     return list(found.values())
 
 

@@ -17,10 +17,9 @@ from airflow_provider_flinksql.errors import (
     DeadlineExceeded,
     Duplicate,
     FlinkSqlError,
-    InvalidQuery,
     JobFailed,
     SavepointFailed,
-    StatementFailed,
+    StatementError,
 )
 from airflow_provider_flinksql.model import steps as do
 from airflow_provider_flinksql.model.after import after, rejected
@@ -244,7 +243,9 @@ class Deploy:
             seen = await self._look(spec, stored, policy)
             if any(job.attempt == step.number for job in seen.jobs):
                 return stored
-        except (InvalidQuery, StatementFailed) as error:  # an answer, and no job: it is burnt, and given up
+        except StatementError as error:  # an answer, and no job: it is burnt, and given up
+            if error.place and error.place[0] != "statements":
+                raise  # what prepares the session failed, a catalog that is late, say: nothing was sent
             return self._put(stored, rejected(stored.manifest, step.number, str(error)))
         if seen.traits.job_id == "theirs":
             return stored  # only a look tells the id
