@@ -199,7 +199,7 @@ class FlinkSqlDeployOperator(BaseOperator):
             connection_properties=settings.properties,
             operator_properties=self.flink_properties or {},
             folder=folder,
-        )
+        ).require_used()
         return self._show(job)
 
     def _show(self, job: JobFile) -> JobFile:
