@@ -93,10 +93,11 @@ def test_wrong_usage_exits_64_and_says_so_on_stderr(cli, words):
     assert "flinksql" in err
 
 
-def test_a_folder_without_a_job_file_is_wrong_usage(cli, tmp_path):
-    code, out, err = cli("plan", str(tmp_path))
-    assert (code, out) == (64, "")
-    assert f"no job file (*.yaml, *.yml) is in {tmp_path}" in err
+def test_a_folder_without_a_job_file_is_an_error_and_a_document(cli, tmp_path):
+    code, out, err = cli("plan", str(tmp_path), "--json")
+    (job,) = json.loads(out)["jobs"]
+    assert (code, job["action"], job["name"], job["path"]) == (1, "error", None, str(tmp_path))
+    assert "no job file (*.yaml, *.yml) is there" in err
 
 
 def test_help_exits_0_and_names_every_command(cli):

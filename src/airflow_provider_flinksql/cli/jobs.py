@@ -83,6 +83,8 @@ class _Command:
 
     def run(self) -> list[Entry]:
         jobs = [Job(path, self._arguments.run) for path in _paths(self._arguments)]
+        if not jobs:
+            return self._answered([_no_job_in(folder) for folder in self._arguments.paths])
         if self._arguments.restore_from not in (None, "none") and len(jobs) > 1:
             self._arguments.usage_error("--restore-from LOCATION is the state of one job: name one job file")
         if self._deploying and self._arguments.expect and len(jobs) > 1:
@@ -96,6 +98,9 @@ class _Command:
             _read([job for job in _open(jobs) if job.file is None], self._arguments, {})
             for job in _open(jobs):
                 job.refuse(error)
+        return self._answered(jobs)
+
+    def _answered(self, jobs: Sequence[Job]) -> list[Entry]:
         entries = [job.entry for job in jobs if job.entry]
         if self._arguments.json:
             output.document(jobs=[entry.to_json() for entry in entries])
@@ -174,9 +179,13 @@ def _paths(arguments: argparse.Namespace) -> list[Path]:
     found: dict[Path, Path] = {}
     for path in job_files(arguments.paths, arguments.defaults):
         found.setdefault(path.resolve(), path)
-    if not found:
-        arguments.usage_error(f"no job file (*.yaml, *.yml) is in {', '.join(map(str, arguments.paths))}")
     return list(found.values())
+
+
+def _no_job_in(folder: Path) -> Job:
+    job = Job(folder)
+    job.refuse(InvalidSpec(str(folder), [Fault("", "no job file (*.yaml, *.yml) is there")]))
+    return job
 
 
 def _read(jobs: Sequence[Job], arguments: argparse.Namespace, properties: Mapping[str, str]) -> None:
