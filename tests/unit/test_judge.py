@@ -270,6 +270,20 @@ def test_a_table_of_which_nothing_is_known_cannot_be_judged() -> None:
     assert judge(new, old, planned, before).verdict == "unknown"
 
 
+def test_a_column_that_is_pushed_down_without_a_type_hangs_on_all_that_its_table_has() -> None:
+    new, old = specs(BY_CHANGE["nothing"])
+
+    def nested(kind: str) -> Explained:
+        plan = recorded("2.3.0").plans("nothing")[0]
+        sources = ((path, text.replace("`k` INT", f"`r` ROW<`k` {kind}>")) for path, text in plan.sources)
+        text = plan.text.replace("[k, ts]", "[r_k, ts]").replace("select=[k]", "select=[r_k AS k]")
+        return replace(plan, text=text, sources=tuple(sources))
+
+    changed = replace(new, target_table="t")
+    assert judge(changed, old, nested("INT"), nested("INT")).verdict == "carries"
+    assert judge(changed, old, nested("BIGINT"), nested("INT")).verdict == "unknown"
+
+
 @pytest.mark.parametrize("connector", ["kafka", "jdbc", "paimon"])
 def test_whether_an_unmeasured_connector_goes_on_elsewhere_cannot_be_judged(connector: str) -> None:
     change = "source: another table of the same columns"
