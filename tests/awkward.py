@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from airflow_provider_flinksql.model.explained import Explained
-from airflow_provider_flinksql.model.sql import quote_identifier
-from truth.rows import TABLES, Job
+from airflow_provider_flinksql.model.spec import Spec
+from airflow_provider_flinksql.model.sql import quote_identifier, quote_literal
 
 COLUMNS = ("id", "k", "k2", "v", "s", "ts", "pt", "w", "x", "y", "c", "g", "n", "rn", "fn", "f")
 """The names that the rows of the truth table give to columns."""
@@ -38,19 +38,41 @@ NAMES = dict(
         strict=True,
     )
 )
+OTHERS = {
+    **dict(zip("abortu", ("a-b", "from", "o o", "r.r", "t`", "ü"), strict=True)),
+    **{"orders": "orders of today", "more_orders": "more.orders", "rates": "курс", "numbers": "1 2", "parity": "group"},
+    **{
+        "p": "p.x",
+        "q": "`q`",
+        "p3": "3",
+        "ps": "p-s",
+        "w2": "w 2",
+        "bh": "b.h.",
+        "files": "文件",
+        "other_files": "table",
+    },
+}
+"""The same for tables, and for what queries call them."""
+
 _QUOTED = r"'(?:[^']|'')*'|`(?:[^`]|``)*`"
 
 
-def renamed(job: Job) -> Job:
-    """The same job with other names; what calls a function or stands in quotes stays, and so does a table's name."""
-    names = {name: other for name, other in NAMES.items() if name not in TABLES}
-    word = re.compile(rf"{_QUOTED}|(?<![\w$]){_any(names)}(?![\w$]|\s*\()")
+def renamed(spec: Spec) -> Spec:
+    """The same job with another name for each column, table and alias; functions, and what stands in quotes, stay."""
+    names = NAMES | OTHERS
+    hinted = rf"(?<=\()'{_any(OTHERS)}'"  # STATE_TTL('orders' = …)
+    word = re.compile(rf"{hinted}|{_QUOTED}|(?<![\w$])(?<!FUNCTION ){_any(names)}(?![\w$]|\()")
 
-    def text(sql: str) -> str:
-        return word.sub(lambda match: quote_identifier(names[match[0]]) if match[0] in names else match[0], sql)
+    def other(match: re.Match[str]) -> str:
+        if match[0] in names:
+            return quote_identifier(names[match[0]])
+        table = names.get(match[0][1:-1]) if match.string[match.start() - 1] == "(" else None
+        return quote_literal(table) if table else match[0]
 
-    tables = {name: text(definition) for name, definition in {**TABLES, **job.tables}.items()}
-    return replace(job, statements=tuple(map(text, job.statements)), tables=tables, setup=tuple(map(text, job.setup)))
+    def text(statements: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(word.sub(other, statement) for statement in statements)
+
+    return replace(spec, statements=text(spec.statements), tables=text(spec.tables), setup=text(spec.setup))
 
 
 def plan_renamed(plan: Explained, names: Mapping[str, str]) -> Explained:

@@ -112,9 +112,16 @@ class Lab:
             return spec, self._watch_files(spec, job_id, jobmanager, before.folder)
 
     def explained(self, job: Job) -> Explained:
-        """What the planner says: of a folder that is always the same, since what it says hangs on where tables are."""
+        """What the planner says."""
+        return self.plan(self.planned(job))
+
+    def planned(self, job: Job) -> Spec:
+        """What is planned: in a folder that is always the same, since a plan hangs on where tables are."""
         spec = job.spec(Path("/folder"), "job", PROPERTIES)
-        spec = replace(spec, jars=tuple(str(self._folder / JAR) for _ in spec.jars))
+        return replace(spec, jars=tuple(str(self._folder / JAR) for _ in spec.jars))
+
+    def plan(self, spec: Spec) -> Explained:
+        """What the planner says of a Spec."""
         with SyncIO(self._urls[0]) as jobmanager, SyncIO(self._urls[1]) as gateway:
             return run_sync(SessionTarget("lab", jobmanager, gateway).explain(spec))
 

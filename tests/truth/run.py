@@ -69,9 +69,8 @@ def _renamed(lab: Lab, row: Row) -> Change | None:
     """None where an option of a connector names a column."""
     if "numbers" in " ".join(row.old.statements):
         return None
-    new, old = renamed(row.new), renamed(row.old)
-    specs = (job.spec(Path("/folder"), "job", {}) for job in (new, old))
-    return judge(*specs, lab.explained(new), lab.explained(old))
+    new, old = (renamed(lab.planned(job)) for job in (row.new, row.old))
+    return judge(new, old, lab.plan(new), lab.plan(old))
 
 
 def plans_anew(version: str, record: Record, rows: Sequence[Row]) -> None:
