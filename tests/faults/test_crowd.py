@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from faults.lab import Lab, Lane, lane
+from faults.lab import Done, Lab, Lane, lane
 from faults.table import cell
 
 ROUNDS = int(os.environ.get("ROUNDS", "1"))
 SAME = 8
 DIFFERENT = 8 if "ROUNDS" in os.environ else 3
-"""Each of them stops the job of the one before and starts it again, one after the other."""
+"""Each of them that comes to its turn stops the job of the one before, and starts it again."""
 
 
 @pytest.fixture(scope="module", params=["postgresql", "sqlite"])
@@ -35,6 +35,13 @@ def test_eight_deploy_the_same_at_once(job, round_):
         job.judge(1)
 
 
+def was_not_its_turn(end: Done) -> bool:
+    """Whether a deploy waited in vain for the others, or another one put its own file in the place of what it began."""
+    error = end.entry["error"]
+    replaced = error["type"] == "Blocked" and "Nothing more was started" in error["message"]
+    return replaced or error["type"] == "Busy"
+
+
 @pytest.mark.parametrize("round_", range(ROUNDS))
 def test_some_deploy_different_files_at_once(job, round_):
     with cell("people", f"deploy, {job.kind}", f"{DIFFERENT} differ"):
@@ -45,8 +52,8 @@ def test_some_deploy_different_files_at_once(job, round_):
             job.write(options={"execution.checkpointing.interval": f"{400 + 20 * number} ms"})
             files.append(job.path.rename(job.folder / f"{number}.yaml"))
         ends = [worker.done() for worker in [job.another("deploy", str(file)) for file in files]]
-        failed = [end for end in ends if end.code]  # whose turn did not come within the patience of a deploy
-        assert [end.entry["error"]["type"] for end in failed] == ["Busy"] * len(failed), [end.err for end in failed]
+        failed = [end for end in ends if end.code]
+        assert all(map(was_not_its_turn, failed)), [end.err for end in failed]
         assert len(failed) < DIFFERENT
         for file in files:
             file.unlink()
