@@ -118,22 +118,26 @@ class Graph:
         return readers
 
 
-def condensed(explained: str) -> str:
+def condensed(explained: str, redact: Callable[[str], str] = str, named: Callable[[str], str] = str) -> str:
     """What is kept of EXPLAIN with JSON_EXECUTION_PLAN: its graph, one operator a line, numbered from 1.
 
     Left out are Flink's own running numbers, which differ each time, and options in hints, which may be secret: only a
     digest of those stays that say where rows are. Quotes in literals are doubled, as in SQL; Flink leaves them bare.
+
+    :param redact: takes secrets out of what an operator says
+    :param named: puts the names of secrets in their places, so that no digest of one is kept
     """
     before, found, graph = explained.partition(_GRAPH)
     if not found:
         return ""
     nodes = sorted(json.loads(graph)["nodes"], key=lambda node: int(node["id"]))
     numbers = {node["id"]: number for number, node in enumerate(nodes, start=1)}
-    lines = ["\t".join(("sink", path, place)) for path, place in _sinks(before)]
+    lines = ["\t".join(("sink", path, place)) for path, place in _sinks(before, named)]
     quoted = _with_quotes(before)
     for node in nodes:
         inputs = ",".join(f"{numbers[one['id']]}:{one['ship_strategy']}" for one in node.get("predecessors", ()))
-        text = quoted(_OPTIONS.sub(_placed, _NUMBER_OF_TEXT.sub(r"\1", node["contents"], count=1)))
+        told = _OPTIONS.sub(lambda hint: _placed(hint, named), _NUMBER_OF_TEXT.sub(r"\1", node["contents"], count=1))
+        text = redact(quoted(told))
         name = _NUMBER_OF_NAME.sub("", node["type"])
         fields = (numbers[node["id"]], node["parallelism"], inputs, json.dumps(name), json.dumps(text))
         lines.append("\t".join(map(str, fields)))
@@ -153,8 +157,8 @@ def _with_quotes(explained: str) -> Callable[[str], str]:
     return quoted
 
 
-def _placed(hint: re.Match[str]) -> str:
-    place = place_of(hinted(hint[1]))
+def _placed(hint: re.Match[str], named: Callable[[str], str]) -> str:
+    place = place_of(hinted(named(hint[1])))
     return "" if place == "-" else f", place=[{place}]"
 
 
@@ -212,12 +216,12 @@ def _chained(operator: Operator, reader: Operator) -> bool:
     return alone and operator.parallelism == reader.parallelism
 
 
-def _sinks(explained: str) -> Iterable[tuple[str, str]]:
+def _sinks(explained: str, named: Callable[[str], str]) -> Iterable[tuple[str, str]]:
     """The path of each sink, and the place that a hint says."""
     section = explained.partition("== Optimized Execution Plan ==")[2]
     for match in _SINK.finditer(section):
         hint = _OPTIONS.search(match[2])
-        place = place_of(hinted(hint[1])) if hint else "-"
+        place = place_of(hinted(named(hint[1]))) if hint else "-"
         yield path_of(match[1].split(".", 2)), "" if place == "-" else place
 
 

@@ -48,7 +48,7 @@ class Planner:
         except (InvalidQuery, StatementFailed) as error:
             index = await self._refused_one(session, spec, config) if error.line is None else 0
             raise error.at("statements", index, spec.digest) from None
-        graph = condensed(self._secrets.redact(text))
+        graph = condensed(text, self._secrets.out_of_a_plan, self._secrets.named)
         known = await self._known_tables(session, text, graph)
         configuration = {key: str(value) for key, value in (await session.execute("SET")).rows}
         return Explained(flink_version, graph, known, tuple(hidden_defaults(configuration).items()))

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 from airflow_provider_flinksql.errors import FlinkSqlError, Misconfigured
 from airflow_provider_flinksql.model.manifest import Manifest
 from airflow_provider_flinksql.model.sql import fill, fill_plain, placeholders, plain_placeholders
 from airflow_provider_flinksql.targets import Resolve
+
+LONG = 4
+"""A value of so many letters does not stand in a plan by chance."""
+
+_LITERAL = re.compile(r"'(?!w\$)(?:[^']|'')*+'")
 
 
 class Secrets:
@@ -28,16 +34,22 @@ class Secrets:
         return {key: fill_plain(value, values) for key, value in config.items()}
 
     def redact(self, text: str) -> str:
-        """A text without any value that was asked for so far."""
+        """A text without any value that was asked for so far, as it is or with its quotes doubled."""
         return self._replaced(text, lambda _: "***")
 
+    def out_of_a_plan(self, text: str) -> str:
+        """The same for what the planner says. Secrets stand in literals there: outside, a short one is no secret."""
+        text = _LITERAL.sub(lambda literal: self.redact(literal[0]), text)
+        return self._replaced(text, lambda _: "***", LONG)
+
     def named(self, text: str) -> str:
-        """The same, with each value's placeholder in its place: ``${conn.kafka.host}``."""
+        """A text with each value's placeholder in its place: ``${conn.kafka.host}``."""
         return self._replaced(text, lambda name: f"${{{name}}}")
 
-    def _replaced(self, text: str, by: Callable[[str], str]) -> str:
+    def _replaced(self, text: str, by: Callable[[str], str], least: int = 1) -> str:
         for name, value in sorted(self._values.items(), key=lambda pair: (-len(pair[1]), pair[0])):
-            text = text.replace(value, by(name)) if value else text
+            for form in (value.replace("'", "''"), value) if len(value) >= least else ():
+                text = text.replace(form, by(name))
         return text
 
     def without(self, cause: str | None, manifest: Manifest | None) -> str | None:
