@@ -49,6 +49,16 @@ def test_attributes_are_told_apart_by_their_own_brackets() -> None:
     assert attributes("groupBy=[c,d], select=[it's, k]", ROW) == {"groupBy": "c,d", "select": "it's, k"}
 
 
+@pytest.mark.parametrize("text", ["select=[k, }, v, {]", "select=[k], more", "x, select=[k]"])
+def test_attributes_of_which_a_part_is_none_are_unreadable(text: str) -> None:
+    with pytest.raises(Unreadable):
+        attributes(text)
+
+
+def test_what_has_no_attributes_has_none() -> None:
+    assert attributes("rowtime field: 6") == {}
+
+
 @pytest.mark.parametrize(
     ("condition", "parts"),
     [

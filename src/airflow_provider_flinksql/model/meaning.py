@@ -10,6 +10,7 @@ from functools import cached_property
 from airflow_provider_flinksql.model import plantext
 from airflow_provider_flinksql.model.columns import Column, Columns, digest
 from airflow_provider_flinksql.model.graph import Operator, table_of
+from airflow_provider_flinksql.model.plantext import Unreadable
 from airflow_provider_flinksql.model.schema import Schema
 
 
@@ -105,7 +106,9 @@ class Asked:
         return plantext.split(self.attribute(name), self.names)
 
     def named(self, name: str) -> list[tuple[str, str]]:
-        """The parts of a list of columns: what each is and how it is called."""
+        """The parts of a list of columns: what each is and how it is called. Raises Unreadable where there is none."""
+        if not self.attribute(name):
+            raise Unreadable(self.operator.text)
         return [plantext.named(item, self.names) for item in self.items(name)]
 
     def resolved(self, text: str) -> str:

@@ -94,8 +94,15 @@ def split(text: str, names: Collection[str] = ()) -> list[str]:
 
 
 def attributes(text: str, names: Collection[str] = ()) -> dict[str, str]:
-    """``groupBy=[k], select=[k, COUNT(*) AS n]`` as pairs, without the brackets. What has no ``=[`` is left out."""
-    pairs = (re.fullmatch(r"(\w+)=\[(.*)\]", part, re.DOTALL) for part in split(text, names))
+    """``groupBy=[k], select=[k, COUNT(*) AS n]`` as pairs, without the brackets; none where there is no ``=[``.
+
+    Raises Unreadable where some of it is no such pair: then a name was taken for a bracket, and something is lost.
+    """
+    if "=[" not in text:
+        return {}
+    pairs = [re.fullmatch(r"(\w+)=\[(.*)\]", part, re.DOTALL) for part in split(text, names)]
+    if None in pairs:
+        raise Unreadable(text)
     return {pair[1]: pair[2] for pair in pairs if pair}
 
 
