@@ -31,7 +31,7 @@ demo: venv
 	$(BIN)/python -m demo
 
 lint: venv
-	$(BIN)/ruff check src tests example_dags demo
+	$(BIN)/ruff check airflow_provider_flinksql tests example_dags demo
 	$(BIN)/mypy
 
 unit laws contract airflow e2e: venv

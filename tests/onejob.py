@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from airflow_provider_flinksql.clients.http import SyncIO
-from airflow_provider_flinksql.jobfile import read_job
+from airflow_provider_flinksql.jobfile.read import read_job
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.stores import open_store
 from airflow_provider_flinksql.targets import connect

@@ -17,7 +17,7 @@ from airflow_provider_flinksql.clients.http import SyncIO, run_sync
 from airflow_provider_flinksql.deploy.flow import Flow, new_lineage, run_spec
 from airflow_provider_flinksql.deploy.withdraw import Withdrawal, withdraw
 from airflow_provider_flinksql.errors import Interrupted
-from airflow_provider_flinksql.jobfile import JobFile, read_job
+from airflow_provider_flinksql.jobfile.read import JobFile, read_job
 from airflow_provider_flinksql.killed import WorkerKilled
 from airflow_provider_flinksql.local import LocalStatus
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest

@@ -16,7 +16,7 @@ from airflow_provider_flinksql.clients.flink import JobManager
 from airflow_provider_flinksql.clients.gateway import Gateway
 from airflow_provider_flinksql.clients.http import SyncIO, run_sync
 from airflow_provider_flinksql.deploy.flow import Flow, new_lineage
-from airflow_provider_flinksql.jobfile import read_job
+from airflow_provider_flinksql.jobfile.read import read_job
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.stores import open_store
 from airflow_provider_flinksql.targets.connect import Settings, connect

@@ -6,8 +6,8 @@ import uuid
 from dataclasses import replace
 
 from airflow_provider_flinksql.clients.http import run_sync
-from airflow_provider_flinksql.model import steps as do
-from airflow_provider_flinksql.model.after import StopOutcome, after
+from airflow_provider_flinksql.model.lifecycle import steps as do
+from airflow_provider_flinksql.model.lifecycle.after import StopOutcome, after
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, StopKind
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import Detail, Seen, Sighting

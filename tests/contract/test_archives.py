@@ -11,8 +11,8 @@ from airflow_provider_flinksql.clients.archives import find_archive
 from airflow_provider_flinksql.clients.flink import JobManager
 from airflow_provider_flinksql.clients.http import run_sync
 from airflow_provider_flinksql.clients.statefiles import StateFiles
+from airflow_provider_flinksql.model.lifecycle.situation import Situation, situation
 from airflow_provider_flinksql.model.policy import Policy
-from airflow_provider_flinksql.model.situation import Situation, situation
 from contract.clusters import FORGETFUL, RealCluster, spec, until
 from contract.story import Story
 

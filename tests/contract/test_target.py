@@ -13,11 +13,11 @@ import services
 from airflow_provider_flinksql.clients.http import run_sync
 from airflow_provider_flinksql.clients.statefiles import same_location
 from airflow_provider_flinksql.errors import Blocked, Duplicate, FlinkSqlError, InvalidQuery, Misconfigured
-from airflow_provider_flinksql.model import steps as do
-from airflow_provider_flinksql.model.after import StopOutcome
+from airflow_provider_flinksql.model.lifecycle import steps as do
+from airflow_provider_flinksql.model.lifecycle.after import StopOutcome
+from airflow_provider_flinksql.model.lifecycle.situation import situation
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import ENDED
-from airflow_provider_flinksql.model.situation import situation
 from airflow_provider_flinksql.targets import session
 from contract.clusters import FORGETFUL, Cluster, FakeCluster, RealCluster, spec, until
 from contract.story import Story

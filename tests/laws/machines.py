@@ -11,11 +11,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from airflow_provider_flinksql.clients.http import run_sync
 from airflow_provider_flinksql.deploy.reconcile import Deploy, Deployed, Limits
 from airflow_provider_flinksql.errors import Blocked, FlinkSqlError, JobFailed
-from airflow_provider_flinksql.model import steps as do
+from airflow_provider_flinksql.model.lifecycle import steps as do
+from airflow_provider_flinksql.model.lifecycle.plan import plan
+from airflow_provider_flinksql.model.lifecycle.rollback import refusal
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
-from airflow_provider_flinksql.model.plan import plan
 from airflow_provider_flinksql.model.policy import Policy
-from airflow_provider_flinksql.model.refusal import refusal
 from airflow_provider_flinksql.model.seen import Seen
 from airflow_provider_flinksql.model.spec import Spec, StatePolicy
 from airflow_provider_flinksql.model.submission import RETENTION

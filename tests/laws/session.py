@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from airflow_provider_flinksql.errors import Blocked, Duplicate, InvalidQuery, NotFound, StatementFailed
-from airflow_provider_flinksql.model.after import StopOutcome
 from airflow_provider_flinksql.model.explained import Explained
 from airflow_provider_flinksql.model.failures import failures
+from airflow_provider_flinksql.model.lifecycle.after import StopOutcome
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Stop
 from airflow_provider_flinksql.model.seen import ENDED, Detail, Found, Seen, Sighting, Traits
 from airflow_provider_flinksql.model.snapshot import Snapshot

@@ -12,11 +12,21 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from airflow_provider_flinksql.deploy import reconcile
 from airflow_provider_flinksql.errors import Duplicate
-from airflow_provider_flinksql.model import after, candidates, choose, deaths, losing, pending, plan, refusal, situation
-from airflow_provider_flinksql.model import steps as do
+from airflow_provider_flinksql.model.lifecycle import (
+    after,
+    candidates,
+    deaths,
+    losing,
+    plan,
+    prove,
+    rollback,
+    situation,
+    streaming,
+)
+from airflow_provider_flinksql.model.lifecycle import steps as do
+from airflow_provider_flinksql.model.lifecycle.situation import Situation
 from airflow_provider_flinksql.model.manifest import Manifest
 from airflow_provider_flinksql.model.seen import Seen
-from airflow_provider_flinksql.model.situation import Situation
 from laws.machines import (
     Burns,
     Cancels,
@@ -58,7 +68,7 @@ def bug(machine: type[Jobs]) -> Callable[[Plant], Plant]:
 
 def everywhere(patch: pytest.MonkeyPatch, name: str, value: object) -> None:
     """Also where the name was imported to."""
-    for module in (after, candidates, choose, losing, pending, plan, refusal, situation, reconcile):
+    for module in (after, candidates, streaming, losing, prove, plan, rollback, situation, reconcile):
         if hasattr(module, name):
             patch.setattr(module, name, value)
 
@@ -76,9 +86,9 @@ def no_search_for_the_name(patch):
 @bug(Submits)
 def number_raised_without_evidence(patch):
     def give_up(spec, manifest, attempt, seen, policy):
-        return choose.Next(do.GiveUp(attempt.number), "it did not arrive, surely")
+        return streaming.Next(do.GiveUp(attempt.number), "it did not arrive, surely")
 
-    patch.setattr(pending, "_missing", give_up)
+    patch.setattr(prove, "_missing", give_up)
 
 
 @bug(Unseen)
@@ -136,7 +146,7 @@ def failed_stop_is_a_stop(patch):
 def pin_skipped(patch):
     def start(spec, manifest, seen, policy, wanted):
         found = real(spec, manifest, seen, policy, wanted)
-        return choose.Next(do.Submit(found.step.number), found.why) if isinstance(found.step, do.Pin) else found
+        return streaming.Next(do.Submit(found.step.number), found.why) if isinstance(found.step, do.Pin) else found
 
     real = plan.start
     patch.setattr(plan, "start", start)
@@ -181,9 +191,9 @@ def burnt_before_it_is_sent(patch):
 @bug(Crashes)
 def running_is_up(patch):
     def believe_it(spec, attempt, seen, now):
-        return choose.Next(do.Confirm(attempt.number), "it says RUNNING")
+        return streaming.Next(do.Confirm(attempt.number), "it says RUNNING")
 
-    patch.setattr(pending, "_prove", believe_it)
+    patch.setattr(prove, "_prove", believe_it)
 
 
 @bug(Stops)
@@ -208,12 +218,12 @@ def restores_what_it_was_restored_from(patch):
 
 @bug(Crashes)
 def query_change_starts_empty_without_a_word(patch):
-    patch.setattr(choose, "carries", lambda *_: False)
+    patch.setattr(streaming, "carries", lambda *_: False)
 
 
 @bug(Crashes)
 def query_change_restores_whatever_the_planner_says(patch):
-    patch.setattr(choose, "carries", lambda *_: True)
+    patch.setattr(streaming, "carries", lambda *_: True)
 
 
 @bug(Steps)
@@ -228,7 +238,7 @@ def plan_promises_less_than_is_done(patch):
 
 @bug(GoingBack)
 def never_goes_back(patch):
-    patch.setattr(pending, "proven_broken", lambda *_: None)
+    patch.setattr(prove, "proven_broken", lambda *_: None)
 
 
 @bug(GoingBack)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from airflow_provider_flinksql.model.change import judge
+from airflow_provider_flinksql.model.verdict.judge import judge
 from truth.record import Record
 from truth.table import GROUPS
 

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from airflow_provider_flinksql.model.change import Change, judge
 from airflow_provider_flinksql.model.explained import Explained
+from airflow_provider_flinksql.model.verdict.judge import Change, judge
 from awkward import renamed
 from services import flink
 from truth.lab import Lab, Seen, Stopped

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[2] / "src" / "airflow_provider_flinksql"
+PACKAGE = Path(__file__).parents[2] / "airflow_provider_flinksql"
 NAME = "airflow_provider_flinksql"
 LONGEST_FILE = 400
 
@@ -18,14 +18,16 @@ ARROWS = {
     "clients": {"errors"},
     "stores": {"errors", "model"},
     "targets": {"errors", "model", "clients"},
-    "jobsql": {"errors", "model", "yamlsource"},
-    "yamlsource": {"errors"},
-    "jobkeys": {"errors", "model", "yamlsource"},
-    "joboptions": {"errors", "model", "jobkeys", "jobsql", "yamlsource"},
-    "jobfile": {"errors", "model", "jobkeys", "joboptions", "jobsql", "yamlsource"},
+    "jobfile": {"errors", "model"},
     "deploy": {"errors", "model", "clients", "stores", "targets", "jobfile"},
     "local": {"errors"},
 }
+WINGS = {
+    "model": set(),
+    "model/verdict": {"model"},
+    "model/lifecycle": {"model", "model/verdict"},
+}
+"""Which rooms of the model a room may ask. ``lifecycle`` asks for a verdict, never the other way."""
 FOREIGN = {
     "model": {"airflow", "httpx", "sqlalchemy", "obstore", "yaml", "tenacity", "rich", "logging", "random", "time"},
 }
@@ -57,6 +59,18 @@ ENGINE = [file for file in FILES if layer(file) not in GLUE | {"__init__"}]
 def test_the_engine_imports_only_along_the_arrows(file):
     allowed = ARROWS[layer(file)] | {layer(file)}
     assert ours(file) <= allowed
+
+
+def wing(module: str) -> str:
+    """``model/verdict`` of ``airflow_provider_flinksql.model.verdict.judge.Change``."""
+    parts = module.split(".")
+    return "/".join(parts[1:3]) if "/".join(parts[1:3]) in WINGS else parts[1]
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if layer(f) == "model"], ids=lambda f: str(f.relative_to(PACKAGE)))
+def test_the_wings_of_the_model_ask_each_other_one_way(file):
+    here = wing(".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts))
+    assert {wing(name) for name in imports(file) if name.startswith(f"{NAME}.model.")} <= WINGS[here] | {here}
 
 
 @pytest.mark.parametrize("file", [f for f in FILES if layer(f) == "model"], ids=lambda f: f.name)

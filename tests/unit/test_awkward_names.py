@@ -4,11 +4,11 @@ import functools
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_flinksql.model.change import judge
-from airflow_provider_flinksql.model.plantext import ambiguous
+from airflow_provider_flinksql.model.verdict.judge import judge
+from airflow_provider_flinksql.model.verdict.plantext import ambiguous
 from awkward import COLUMNS, NAMES, plan_renamed
 from unit.test_judge import BY_CHANGE, judged, recorded, specs
 
@@ -53,6 +53,10 @@ def test_nor_on_the_letters_of_their_names(change: str, called: dict[str, str]) 
 
 @settings(deadline=None, max_examples=300)
 @given(change=st.sampled_from(JUDGED), called=names(ANY))
+@example(
+    change="UNNEST: a source column more, unused",
+    called=dict(zip(COLUMNS, [*map(str, range(len(COLUMNS) - 1)), "('[[}}"], strict=True)),
+)
 def test_names_that_imitate_the_planners_own_text_make_no_verdict_safer(change: str, called: dict[str, str]) -> None:
     found = verdict(change, called)
     assert found == said(change) or found not in ("carries", "none")

@@ -7,15 +7,15 @@ from dataclasses import replace
 import pytest
 
 from airflow_provider_flinksql.errors import Blocked
-from airflow_provider_flinksql.model.after import after
-from airflow_provider_flinksql.model.candidates import explain, named_unchecked
+from airflow_provider_flinksql.model.lifecycle.after import after
+from airflow_provider_flinksql.model.lifecycle.candidates import explain, named_unchecked
+from airflow_provider_flinksql.model.lifecycle.plan import plan
+from airflow_provider_flinksql.model.lifecycle.steps import Record
+from airflow_provider_flinksql.model.lifecycle.text import warnings
 from airflow_provider_flinksql.model.manifest import Stop
-from airflow_provider_flinksql.model.plan import plan
 from airflow_provider_flinksql.model.seen import Detail
 from airflow_provider_flinksql.model.snapshot import Snapshot, plain
 from airflow_provider_flinksql.model.spec import StatePolicy
-from airflow_provider_flinksql.model.steps import Record
-from airflow_provider_flinksql.model.text import warnings
 from unit.test_plan import (
     CANCELLED,
     CHECKPOINT,

@@ -5,15 +5,15 @@ from dataclasses import replace
 import pytest
 
 from airflow_provider_flinksql.errors import JobFailed
-from airflow_provider_flinksql.model.after import after
-from airflow_provider_flinksql.model.deaths import dies_again
+from airflow_provider_flinksql.model.lifecycle.after import after
+from airflow_provider_flinksql.model.lifecycle.deaths import dies_again
+from airflow_provider_flinksql.model.lifecycle.plan import plan
+from airflow_provider_flinksql.model.lifecycle.steps import Claim, Confirm, End, Landed, Pin, Submit
 from airflow_provider_flinksql.model.manifest import Attempt, Deaths, Manifest
-from airflow_provider_flinksql.model.plan import plan
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import Detail, Seen, Sighting
 from airflow_provider_flinksql.model.snapshot import Snapshot
 from airflow_provider_flinksql.model.spec import Spec
-from airflow_provider_flinksql.model.steps import Claim, Confirm, End, Landed, Pin, Submit
 
 ME = Policy("me", "5a1c2a52-0000-4000-8000-000000000001", "me")
 SPEC = Spec("orders", ("INSERT INTO t SELECT a FROM s",), properties={"execution.checkpointing.interval": "10 s"})

@@ -10,9 +10,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_flinksql import yamlsource
 from airflow_provider_flinksql.errors import InvalidSpec
-from airflow_provider_flinksql.jobfile import job_files, read_job
+from airflow_provider_flinksql.jobfile import source as yamlsource
+from airflow_provider_flinksql.jobfile.read import job_files, read_job
 from airflow_provider_flinksql.model.spec import Spec, StatePolicy
 from airflow_provider_flinksql.model.sql import offset_of
 
@@ -532,7 +532,7 @@ def test_a_folder_is_read_to_the_bottom_without_defaults_and_hidden_files(tmp_pa
 
 
 def test_reading_job_files_loads_nothing_but_yaml():
-    code = "import sys, airflow_provider_flinksql.jobfile; print(*{name.split('.')[0] for name in sys.modules})"
+    code = "import sys, airflow_provider_flinksql.jobfile.read; print(*{name.split('.')[0] for name in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     ours = {"airflow_provider_flinksql", "yaml", "_yaml", "__main__"}
     foreign = {name for name in loaded if name not in sys.stdlib_module_names} - ours

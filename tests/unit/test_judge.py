@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_flinksql.model.carry import change_since
-from airflow_provider_flinksql.model.change import Change, judge
 from airflow_provider_flinksql.model.explained import Explained
-from airflow_provider_flinksql.model.graph import read
-from airflow_provider_flinksql.model.plantext import split
-from airflow_provider_flinksql.model.schema import known_of, place_of, read_schema
+from airflow_provider_flinksql.model.lifecycle.carry import change_since
 from airflow_provider_flinksql.model.spec import Spec, StatePolicy
+from airflow_provider_flinksql.model.verdict.graph import read
+from airflow_provider_flinksql.model.verdict.judge import Change, judge
+from airflow_provider_flinksql.model.verdict.plantext import split
+from airflow_provider_flinksql.model.verdict.schema import known_of, place_of, read_schema
 from truth.document import documented, measured
 from truth.record import Record
 from truth.rows import Row

@@ -8,14 +8,14 @@ import pytest
 
 from airflow_provider_flinksql.deploy.onrecord import restarting
 from airflow_provider_flinksql.errors import Blocked
-from airflow_provider_flinksql.model.after import after
-from airflow_provider_flinksql.model.candidates import consent_key
-from airflow_provider_flinksql.model.earlier import earlier
-from airflow_provider_flinksql.model.plan import plan, require_approved
-from airflow_provider_flinksql.model.refusal import in_force
+from airflow_provider_flinksql.model.lifecycle.after import after
+from airflow_provider_flinksql.model.lifecycle.candidates import consent_key
+from airflow_provider_flinksql.model.lifecycle.earlier import earlier
+from airflow_provider_flinksql.model.lifecycle.plan import plan, require_approved
+from airflow_provider_flinksql.model.lifecycle.rollback import in_force
+from airflow_provider_flinksql.model.lifecycle.steps import Claim, Record
 from airflow_provider_flinksql.model.seen import Sighting
 from airflow_provider_flinksql.model.spec import Spec
-from airflow_provider_flinksql.model.steps import Claim, Record
 from unit.test_plan import (
     CHECKPOINT,
     HARMLESS,

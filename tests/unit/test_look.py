@@ -9,9 +9,9 @@ import pytest
 
 from airflow_provider_flinksql.clients.http import SyncIO, run_sync
 from airflow_provider_flinksql.errors import Misconfigured
-from airflow_provider_flinksql.model.candidates import checkpoint_folder
+from airflow_provider_flinksql.model.lifecycle.candidates import checkpoint_folder
+from airflow_provider_flinksql.model.lifecycle.situation import situation
 from airflow_provider_flinksql.model.policy import Policy
-from airflow_provider_flinksql.model.situation import situation
 from airflow_provider_flinksql.targets.session import SessionTarget
 from onejob import JOBMANAGER, LIFE, SETTLED, OneJob, on_record
 

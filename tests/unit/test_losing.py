@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from airflow_provider_flinksql.errors import Blocked
+from airflow_provider_flinksql.model.lifecycle.plan import next_step, plan
 from airflow_provider_flinksql.model.manifest import Stop
-from airflow_provider_flinksql.model.plan import next_step, plan
 from airflow_provider_flinksql.model.seen import Detail
 from airflow_provider_flinksql.model.spec import StatePolicy
 from unit.test_plan import (

@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 
 from airflow_provider_flinksql.errors import Blocked, JobFailed
-from airflow_provider_flinksql.model.after import after
-from airflow_provider_flinksql.model.carry import to_be_judged
-from airflow_provider_flinksql.model.earlier import earlier
 from airflow_provider_flinksql.model.explained import Explained
-from airflow_provider_flinksql.model.plan import plan
+from airflow_provider_flinksql.model.lifecycle.after import after
+from airflow_provider_flinksql.model.lifecycle.carry import to_be_judged
+from airflow_provider_flinksql.model.lifecycle.earlier import earlier
+from airflow_provider_flinksql.model.lifecycle.plan import plan
+from airflow_provider_flinksql.model.lifecycle.steps import GiveUp, RequestStop
 from airflow_provider_flinksql.model.seen import Detail
 from airflow_provider_flinksql.model.snapshot import Snapshot
-from airflow_provider_flinksql.model.steps import GiveUp, RequestStop
 from unit.test_plan import (
     HARMLESS,
     LOOP,

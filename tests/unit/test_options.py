@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_flinksql.deploy.perform import patience
-from airflow_provider_flinksql.model.change import judge
+from airflow_provider_flinksql.model.lifecycle.text import warnings
 from airflow_provider_flinksql.model.options import (
     canonical,
     duration,
@@ -18,7 +18,7 @@ from airflow_provider_flinksql.model.options import (
 )
 from airflow_provider_flinksql.model.seen import Seen
 from airflow_provider_flinksql.model.spec import Spec
-from airflow_provider_flinksql.model.text import warnings
+from airflow_provider_flinksql.model.verdict.judge import judge
 
 
 @pytest.mark.parametrize(

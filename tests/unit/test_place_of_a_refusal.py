@@ -4,7 +4,7 @@ import pytest
 
 from airflow_provider_flinksql.deploy.flow import positions_of
 from airflow_provider_flinksql.errors import InvalidQuery, StatementFailed
-from airflow_provider_flinksql.jobfile import JobFile, read_job
+from airflow_provider_flinksql.jobfile.read import JobFile, read_job
 
 JOB = """\
 name: j

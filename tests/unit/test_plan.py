@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from airflow_provider_flinksql.errors import Blocked, Busy, JobFailed
-from airflow_provider_flinksql.model.after import after
 from airflow_provider_flinksql.model.explained import Explained
 from airflow_provider_flinksql.model.failures import Failures
+from airflow_provider_flinksql.model.lifecycle.after import after
+from airflow_provider_flinksql.model.lifecycle.plan import Plan, next_step, plan
+from airflow_provider_flinksql.model.lifecycle.steps import Claim
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Stop
-from airflow_provider_flinksql.model.plan import Plan, next_step, plan
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import Detail, Seen, Sighting, Traits
 from airflow_provider_flinksql.model.snapshot import Snapshot
 from airflow_provider_flinksql.model.spec import Spec, StatePolicy
-from airflow_provider_flinksql.model.steps import Claim
 
 LINEAGE = "5a1c2a52-0000-4000-8000-000000000001"
 HERE, LIFE = "http://jobmanager:8081", "life-1"

@@ -2,10 +2,10 @@
 
 import pytest
 
-from airflow_provider_flinksql.model.columns import Column, Columns, hides, shown
-from airflow_provider_flinksql.model.graph import parts_of, path_of
-from airflow_provider_flinksql.model.plantext import Unreadable, attributes, conjuncts, named, split, tokens
-from airflow_provider_flinksql.model.schema import hinted, known_of, place_of, read_schema
+from airflow_provider_flinksql.model.verdict.columns import Column, Columns, hides, shown
+from airflow_provider_flinksql.model.verdict.graph import parts_of, path_of
+from airflow_provider_flinksql.model.verdict.plantext import Unreadable, attributes, conjuncts, named, split, tokens
+from airflow_provider_flinksql.model.verdict.schema import hinted, known_of, place_of, read_schema
 
 ROW = ("k", "my amount", "a.b", "x AS y", "it's", "c,d", "(p)")
 ENV = Columns({name: Column(f"§0.{place}", "INT") for place, name in enumerate(ROW)})

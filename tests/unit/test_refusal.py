@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 
 from airflow_provider_flinksql.errors import Blocked
-from airflow_provider_flinksql.model import carry
-from airflow_provider_flinksql.model.after import after
-from airflow_provider_flinksql.model.change import Change
 from airflow_provider_flinksql.model.failures import Failures
+from airflow_provider_flinksql.model.lifecycle import carry
+from airflow_provider_flinksql.model.lifecycle.after import after
+from airflow_provider_flinksql.model.lifecycle.plan import next_step, plan
+from airflow_provider_flinksql.model.lifecycle.rollback import in_force, proven_broken, refusal
+from airflow_provider_flinksql.model.lifecycle.situation import situation
+from airflow_provider_flinksql.model.lifecycle.steps import Claim, Refuse, Step
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Refused, Stop
-from airflow_provider_flinksql.model.plan import next_step, plan
 from airflow_provider_flinksql.model.policy import Policy
-from airflow_provider_flinksql.model.refusal import in_force, proven_broken, refusal
 from airflow_provider_flinksql.model.seen import Detail, Seen, Sighting
-from airflow_provider_flinksql.model.situation import situation
 from airflow_provider_flinksql.model.snapshot import Snapshot
 from airflow_provider_flinksql.model.spec import Spec, StatePolicy
-from airflow_provider_flinksql.model.steps import Claim, Refuse, Step
+from airflow_provider_flinksql.model.verdict.judge import Change
 
 LINEAGE = "5a1c2a52-0000-4000-8000-000000000001"
 ME = Policy("me", LINEAGE, "me")

@@ -10,8 +10,8 @@ from airflow_provider_flinksql.clients.http import run_sync
 from airflow_provider_flinksql.deploy.reconcile import Deploy, Deployed, Limits
 from airflow_provider_flinksql.deploy.status import status
 from airflow_provider_flinksql.errors import Blocked, JobFailed, StatementFailed
+from airflow_provider_flinksql.model.lifecycle.plan import plan
 from airflow_provider_flinksql.model.manifest import Attempt
-from airflow_provider_flinksql.model.plan import plan
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.spec import StatePolicy
 from laws.machines import LINEAGE, NAME, spec

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from airflow_provider_flinksql.model.graph import condensed, read
-from airflow_provider_flinksql.model.schema import known_of, place_of, read_schema
+from airflow_provider_flinksql.model.verdict.graph import condensed, read
+from airflow_provider_flinksql.model.verdict.schema import known_of, place_of, read_schema
 from airflow_provider_flinksql.targets.secrets import Secrets
 
 SECRETS = [

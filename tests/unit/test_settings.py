@@ -2,11 +2,11 @@
 
 import pytest
 
-from airflow_provider_flinksql.jobfile import read_job
-from airflow_provider_flinksql.model.change import judge
+from airflow_provider_flinksql.jobfile.read import read_job
 from airflow_provider_flinksql.model.settings import Setting, setting_of
 from airflow_provider_flinksql.model.spec import Spec
 from airflow_provider_flinksql.model.sql import SqlFault
+from airflow_provider_flinksql.model.verdict.judge import judge
 from settings import READ, REFUSED
 
 

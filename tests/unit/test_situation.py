@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from airflow_provider_flinksql.model.failures import Failures
+from airflow_provider_flinksql.model.lifecycle.prove import next_step
+from airflow_provider_flinksql.model.lifecycle.situation import Situation, situation
+from airflow_provider_flinksql.model.lifecycle.steps import AwaitProof, Confirm, RequestProof
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
-from airflow_provider_flinksql.model.pending import next_step
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import Detail, Seen, Sighting
-from airflow_provider_flinksql.model.situation import Situation, situation
 from airflow_provider_flinksql.model.spec import Spec
-from airflow_provider_flinksql.model.steps import AwaitProof, Confirm, RequestProof
 
 SPEC = Spec("orders", ("INSERT INTO t SELECT a FROM s",))
 NOBODY = Policy("me", "5a1c2a52-0000-4000-8000-000000000001")

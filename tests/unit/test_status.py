@@ -9,10 +9,10 @@ import pytest
 
 from airflow_provider_flinksql.deploy.flow import result
 from airflow_provider_flinksql.deploy.status import needs_a_look, needs_history, status
-from airflow_provider_flinksql.model.after import after
+from airflow_provider_flinksql.model.lifecycle.after import after
+from airflow_provider_flinksql.model.lifecycle.plan import plan
+from airflow_provider_flinksql.model.lifecycle.steps import GiveUp
 from airflow_provider_flinksql.model.manifest import Manifest, Stop
-from airflow_provider_flinksql.model.plan import plan
-from airflow_provider_flinksql.model.steps import GiveUp
 from unit.test_plan import (
     BATCH,
     ME,

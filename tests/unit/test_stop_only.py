@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_flinksql.model import steps as do
+from airflow_provider_flinksql.model.lifecycle import steps as do
+from airflow_provider_flinksql.model.lifecycle.plan import next_step
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
-from airflow_provider_flinksql.model.plan import next_step
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import Seen, Sighting
 from airflow_provider_flinksql.model.spec import Spec

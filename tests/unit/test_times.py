@@ -2,8 +2,8 @@
 
 import pytest
 
-from airflow_provider_flinksql.model import steps as do
-from airflow_provider_flinksql.model.after import after
+from airflow_provider_flinksql.model.lifecycle import steps as do
+from airflow_provider_flinksql.model.lifecycle.after import after
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import Seen, Sighting

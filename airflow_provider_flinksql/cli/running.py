@@ -1,0 +1,184 @@
+"""``flinksql status``, ``history`` and ``stop``: jobs on record, without their files."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from airflow_provider_flinksql.cli import output
+from airflow_provider_flinksql.cli.entry import Entry, done, done_line, refused
+from airflow_provider_flinksql.cli.owner import policy_of
+from airflow_provider_flinksql.cli.place import Site, find_cluster, find_store, opened
+from airflow_provider_flinksql.clients.http import run_sync
+from airflow_provider_flinksql.deploy.onrecord import all_on_record, stopping, unknown_job
+from airflow_provider_flinksql.deploy.reconcile import Deployed
+from airflow_provider_flinksql.deploy.status import JobStatus, iso, needs_a_look, needs_history
+from airflow_provider_flinksql.deploy.status import status as status_of
+from airflow_provider_flinksql.errors import FlinkSqlError
+from airflow_provider_flinksql.jobfile.read import JobFile
+from airflow_provider_flinksql.model.manifest import Attempt, Manifest
+from airflow_provider_flinksql.model.seen import Seen
+from airflow_provider_flinksql.stores import Store, Stored
+from airflow_provider_flinksql.targets.connect import connect
+from airflow_provider_flinksql.targets.session import SessionTarget
+
+NOT_HEALTHY = 4
+
+
+def status(arguments: argparse.Namespace) -> int:
+    """How the jobs are."""
+    store = find_store(arguments, lambda: find_cluster(arguments))
+    try:
+        chosen, unknown = _chosen(store, arguments.names)
+    except FlinkSqlError as error:
+        return no_store(arguments, error, jobs=[])
+    found = _looked_at(arguments, store, chosen)
+    if arguments.json:
+        missing = [{"name": name, "state": None, "healthy": False, "error": _said(why)} for name, why in unknown]
+        output.document(jobs=[{**one.to_json(), "error": None} for one in found] + missing)
+    elif found:
+        rows = [(s.name, s.state, "yes" if s.healthy else "no", iso(s.since), s.job_id, s.reason) for s in found]
+        output.table(("JOB", "STATE", "HEALTHY", "SINCE", "JOB ID", "WHY"), rows)
+    elif not unknown:
+        print(f"No jobs on record in {store.name}.")
+    for _, why in unknown:
+        output.complain(why)
+    codes = [1 if not one.answered else 0 if one.healthy else NOT_HEALTHY for one in found]
+    return output.worst([*codes, *(1 for _ in unknown)])
+
+
+def history(arguments: argparse.Namespace) -> int:
+    """Every attempt of a job, or of all runs of a batch job."""
+    store = find_store(arguments, lambda: find_cluster(arguments))
+    try:
+        manifests = all_on_record(store, arguments.name)
+        attempts = [row for manifest in manifests for row in _attempts(store, manifest)]
+    except FlinkSqlError as error:
+        return no_store(arguments, error, name=arguments.name, attempts=[])
+    if arguments.json:
+        output.document(name=arguments.name, attempts=attempts)
+    else:
+        run = ("name",) if [one.name for one in manifests] != [arguments.name] else ()
+        columns = (*run, "number", "state", "started", "ended", "job_id", "by", "restored_from", "reason")
+        rows = [[*(attempt[key] for key in columns), ", ".join(attempt["savepoints"]) or None] for attempt in attempts]
+        output.table([*(key.replace("_", " ").upper() for key in columns), "SAVEPOINTS"], rows)
+    return 0
+
+
+def stop(arguments: argparse.Namespace) -> int:
+    """End jobs; the recorded Spec says how, so no job file is needed."""
+    entries: list[Entry] = []
+    try:
+        store = find_store(arguments, lambda: find_cluster(arguments))
+        chosen, unknown = _chosen(store, arguments.names)
+        for name, error in unknown:
+            output.complain(error)
+            entries.append(refused(None, name, error))
+        if chosen:
+            with opened(find_cluster(arguments), store) as site:
+                entries += [_stop(arguments, stored.manifest, site) for stored in chosen.values() if stored.manifest]
+    except FlinkSqlError as error:
+        output.complain(error)
+        told = {entry.name for entry in entries}
+        entries += [refused(None, name, error) for name in arguments.names if name not in told]
+    if arguments.json:
+        output.document(jobs=[entry.to_json() for entry in entries])
+    return output.worst({"blocked": 3, "error": 1}.get(entry.action, 0) for entry in entries)
+
+
+def _stop(arguments: argparse.Namespace, manifest: Manifest, site: Site) -> Entry:
+    recorded = manifest.pending or manifest.current
+    if recorded is None:
+        if not arguments.json:
+            site.progress.answer(f"{manifest.name}: nothing to do: it does not run")
+        return Entry(None, manifest.name, "none", "none", "it does not run")
+    flow = site.flow(JobFile(recorded.spec, None, {}))
+    try:
+        finished = flow.run(policy_of(manifest, stop=stopping(recorded.spec, arguments.stop)))
+    except FlinkSqlError as error:
+        output.complain(error, manifest.name)
+        return refused(None, manifest.name, error, recorded.spec, manifest)
+    assert isinstance(finished, Deployed)  # no limit was set after which to wait elsewhere
+    got = flow.result(finished)
+    entry = done(None, finished.begun, got)
+    if not arguments.json:
+        site.progress.answer(done_line(entry, finished.begun, got, finished.manifest))
+    return entry
+
+
+def _chosen(store: Store, names: list[str]) -> tuple[dict[str, Stored], list[tuple[str, FlinkSqlError]]]:
+    """What is on record under these names, batch runs under the name of their job, too; and the names without any."""
+    heads = store.heads()
+    if not names:
+        return dict(sorted(heads.items())), []
+    chosen: dict[str, Stored] = {}
+    missing: list[tuple[str, FlinkSqlError]] = []
+    for name in names:
+        found = {key: heads[key] for key in sorted(heads) if key == name or key.startswith(f"{name}@")}
+        chosen |= found
+        if not found:
+            missing.append((name, unknown_job(store, name)))
+    return chosen, missing
+
+
+def _looked_at(arguments: argparse.Namespace, store: Store, chosen: dict[str, Stored]) -> list[JobStatus]:
+    """One look at the cluster for all, and a closer one for each that may run."""
+    manifests = [stored.manifest for stored in chosen.values() if stored.manifest]
+    if not any(map(needs_a_look, manifests)):
+        return [_told(store, manifest) for manifest in manifests]
+    try:
+        place = find_cluster(arguments)
+        with connect(place.settings, place.resolve) as (target, _):
+            return _closely(target, store, manifests)
+    except FlinkSqlError as error:
+        output.complain(error)
+        return [_told(store, manifest, None, str(error)) for manifest in manifests]
+
+
+def _told(store: Store, manifest: Manifest, seen: Seen | None = None, no_answer: str = "") -> JobStatus:
+    ended = store.history(manifest.name) if needs_history(manifest) else ()
+    return status_of(manifest, seen, no_answer, history=ended)
+
+
+def _closely(target: SessionTarget, store: Store, manifests: list[Manifest]) -> list[JobStatus]:
+    found: list[JobStatus] = []
+    for manifest in manifests:
+        seen = None
+        if needs_a_look(manifest):
+            seen = run_sync(target.look(manifest.name, manifest, reuse=True, closely=True))
+        found.append(_told(store, manifest, seen))
+    return found
+
+
+def _attempts(store: Store, manifest: Manifest) -> list[dict[str, Any]]:
+    head = [attempt for attempt in (manifest.current, manifest.pending) if attempt]
+    numbered = {attempt.number: attempt for attempt in [*store.history(manifest.name), *head]}
+    return [_attempt(manifest.name, numbered[number]) for number in sorted(numbered)]
+
+
+def _attempt(name: str, attempt: Attempt) -> dict[str, Any]:
+    started, ended = attempt.times
+    return {
+        "name": name,
+        "number": attempt.number,
+        "job_id": attempt.job_id,
+        "state": attempt.state,
+        "started": iso(started),
+        "ended": iso(ended),
+        "reason": attempt.reason,
+        "restored_from": attempt.pinned.location if attempt.pinned else None,
+        "by": attempt.by or attempt.owner,
+        "savepoints": [one.location for one in attempt.savepoints if one.location],
+    }
+
+
+def no_store(arguments: argparse.Namespace, error: FlinkSqlError, **content: Any) -> int:
+    """Say the error, in the document too."""
+    output.complain(error)
+    if arguments.json:
+        output.document(**content, error=_said(error))
+    return 1
+
+
+def _said(error: FlinkSqlError) -> dict[str, str]:
+    return {"type": type(error).__name__, "message": str(error)}

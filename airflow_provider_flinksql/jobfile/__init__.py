@@ -1,0 +1,1 @@
+"""Job files: YAML, defaults file and parameters into a Spec."""
