@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from airflow_provider_flinksql.errors import Misconfigured
@@ -215,16 +216,22 @@ class Manifest:
 
     def id(self, kind: Literal["job", "stop", "proof", "savepoint"], attempt: int, n: int = 0) -> str:
         """The 32 hex digits of a submit, stop, proof or savepoint: the same for the same numbers, on every machine."""
-        return uuid.uuid5(uuid.UUID(self.lineage), f"{kind}/{attempt}/{n}").hex
+        return uuid.uuid5(self._root, f"{kind}/{attempt}/{n}").hex
+
+    @cached_property
+    def _root(self) -> uuid.UUID:
+        return uuid.UUID(self.lineage)
 
     def attempt_of(self, job_id: str) -> int | None:
         """The number of the attempt with this job id, ``None`` if the id is not of this lineage."""
-        for attempt in (self.pending, self.current):
-            if attempt and attempt.job_id == job_id:
-                return attempt.number
-        if job_id in self.adopted:
-            return 0
-        return next((n for n in range(self.last_number, 0, -1) if self.id("job", n) == job_id), None)
+        return self.job_ids.get(job_id)
+
+    @cached_property
+    def job_ids(self) -> Mapping[str, int]:
+        """Every job id that is of this lineage, and the number of its attempt; of those adopted before, 0."""
+        heads = {attempt.job_id: attempt.number for attempt in (self.current, self.pending) if attempt}
+        drawn = {self.id("job", number): number for number in range(1, self.last_number + 1)}
+        return {**drawn, **dict.fromkeys(self.adopted, 0), **heads}
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values, with the version of this form."""

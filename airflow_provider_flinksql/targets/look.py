@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 from airflow_provider_flinksql.clients.archives import find_archive
@@ -33,10 +35,40 @@ DEFAULT_AGE, UNREADABLE_AGE = "3 s", 3.0
 
 @dataclass(frozen=True)
 class Survey:
-    """What concerns all jobs of a cluster: two requests, whatever their number."""
+    """What concerns all jobs of a cluster: two requests, whatever their number.
+
+    What many looks want of it is put in order once.
+    """
 
     config: Mapping[str, str]
     jobs: tuple[JobListing, ...]
+
+    @cached_property
+    def incarnation(self) -> str:
+        """The life of the JobManager that said this."""
+        return incarnation(self.config)
+
+    @cached_property
+    def options(self) -> tuple[tuple[str, str], ...]:
+        """The cluster's own options about checkpoints, under their present names."""
+        config = canonical(self.config)
+        return tuple((key, config[key]) for key in sorted(config) if key.startswith("execution.checkpointing."))
+
+    def about(self, name: str, job_id: str | None, manifest: Manifest | None) -> list[JobListing]:
+        """The jobs of this name or id, and all with an id that was ever one of the manifest's."""
+        ids = [*self._named.get(name, ()), job_id, *(manifest.job_ids if manifest else ())]
+        return [self._by_id[one] for one in dict.fromkeys(ids) if one in self._by_id]
+
+    @cached_property
+    def _by_id(self) -> Mapping[str | None, JobListing]:
+        return {job.id: job for job in self.jobs}
+
+    @cached_property
+    def _named(self) -> Mapping[str, list[str]]:
+        found: dict[str, list[str]] = defaultdict(list)
+        for job in self.jobs:
+            found[job.name].append(job.id)
+        return found
 
     @property
     def high_availability(self) -> bool:
@@ -92,17 +124,14 @@ class Look:
 
     async def at(self, name: str, closely: bool = False, job_id: str | None = None) -> Seen:
         """What there is to see of job ``name``, and of one more, whatever its name."""
-        meant = (job for job in self._survey.jobs if name == job.name or job_id == job.id)
-        ours = (job for job in self._survey.jobs if self._attempt_of(job.id) is not None)
-        listed = {job.id: job for job in (*meant, *ours)}.values()
-        sightings = {job.id: await self._sighting(job) for job in listed}
+        sightings = {job.id: await self._sighting(job) for job in self._survey.about(name, job_id, self._manifest)}
         details: dict[str, Detail] = {}
         snapshots: list[Snapshot] = []
         searched, hidden = True, None
         for attempt in self._in_question():
             sighting = sightings.get(attempt.job_id)
             own: list[Snapshot] = []
-            burnt = attempt.burnt_in == incarnation(self._survey.config)
+            burnt = attempt.burnt_in == self._survey.incarnation
             if (sighting is None or burnt) and (past := await self._remembered(attempt)):
                 sightings[attempt.job_id], details[attempt.job_id], own = past
             elif sighting and (closely or self._learns(attempt) or not _as_confirmed(attempt, sighting)):
@@ -117,17 +146,16 @@ class Look:
         for stranger in (s for s in sightings.values() if s.attempt is None and s.live):
             details[stranger.job_id], own = await self._closely(stranger, None)
             snapshots += own
-        config = canonical(self._survey.config)
         return Seen(
             cluster=self._cluster,
-            incarnation=incarnation(self._survey.config),
+            incarnation=self._survey.incarnation,
             high_availability=self._survey.high_availability,
             jobs=tuple(sightings.values()),
             details=tuple(details.items()),
             snapshots=tuple(snapshots),
             searched=searched,
             unseen=hidden,
-            options=tuple((key, config[key]) for key in sorted(config) if key.startswith("execution.checkpointing.")),
+            options=self._survey.options,
             traits=Traits(),
         )
 
@@ -143,7 +171,7 @@ class Look:
 
         With high availability one JobManager answers for another, and its life is no sign of whose memory that is.
         """
-        life = incarnation(self._survey.config)
+        life = self._survey.incarnation
         return attempt.incarnation != life or attempt.burnt_in == life or self._survey.high_availability
 
     def _in_question(self) -> list[Attempt]:
