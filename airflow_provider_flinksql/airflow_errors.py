@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from types import TracebackType
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_flinksql.errors import FlinkSqlError, OperationFailed
+from airflow_provider_flinksql.errors import FlinkSqlError, OperationFailed, shown_lines
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ class airflow_errors:
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         if not isinstance(error, FlinkSqlError):
             return
-        log.debug("The whole trace:", exc_info=error)
+        log.debug("The whole trace: %s", shown_lines("".join(traceback.format_exception(error))))
         if error.retryable or isinstance(error, OperationFailed):
             raise error.with_traceback(None) from None
         raise AirflowFailException(f"{type(error).__name__}: {error}") from None

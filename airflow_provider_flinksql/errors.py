@@ -30,6 +30,9 @@ Our exception hierarchy::
 InvalidQuery and StatementFailed are both a StatementError: they know which statement they are about.
 
 Messages say what happened, to what, and what to do; one line of root cause, never a Java stack trace.
+
+A message is safe to show: whatever it quotes of files, servers and users is escaped and cut when the error is made, so
+nobody who raises, prints or logs one has to think of it. All else that is shown goes through :func:`shown`.
 """
 
 from __future__ import annotations
@@ -40,11 +43,43 @@ from typing import Literal, Self
 Part = Literal["jars", "tables", "setup", "statements"]
 """The parts of a Spec that hold statements."""
 
+MOST_OF_A_VALUE, MOST_OF_A_FAULT, MOST_OF_A_MESSAGE = 200, 800, 4000
+"""Characters that are shown of them."""
+MOST_FAULTS = 30
+
+
+def shown(text: object, most: int = MOST_OF_A_VALUE) -> str:
+    """The text as one line of a terminal or log may hold it, in at most ``most`` characters.
+
+    What does not print is written as an escape (``\\n``, ``\\x1b``, ``\\u202e``): controls, line ends, marks that hide
+    or turn what follows, halves of a surrogate pair. What is too long loses its middle: paths and messages end in what
+    matters. To show it twice changes nothing.
+    """
+    raw = str(text)
+    raw = raw if len(raw) <= 2 * most else raw[:most] + raw[-most:]
+    line = raw if raw.isprintable() else "".join(one if one.isprintable() else _escape(one) for one in raw)
+    end = most // 3
+    return line if len(line) <= most else f"{line[: most - end - 1]}…{line[-end:]}"
+
+
+def shown_lines(text: str, most: int = 20_000) -> str:
+    """Text of many lines, each as :func:`shown`; all but the first are indented, so none passes for a log's own."""
+    long = len(text) > most
+    lines = (text[: most // 2] + "\n…\n" + text[-most // 2 :] if long else text).split("\n")
+    return "\n    ".join(shown(line.rstrip("\r").replace("\t", "    "), MOST_OF_A_MESSAGE) for line in lines)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
 
 class FlinkSqlError(Exception):
     """Base of all errors; ``retryable`` says whether the same call may succeed later."""
 
     retryable = False
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(shown(message, MOST_OF_A_MESSAGE))
 
 
 @dataclass(frozen=True, order=True)
@@ -57,16 +92,26 @@ class Fault:
 
     def __str__(self) -> str:
         where = f"line {self.line}: " if self.line else ""
-        return f"{where}{self.path}: {self.message}" if self.path else f"{where}{self.message}"
+        what = f"{shown(self.path)}: {self.message}" if self.path else self.message
+        return shown(where + what, MOST_OF_A_FAULT)
 
 
 class InvalidSpec(FlinkSqlError):
-    """A job file cannot be read as a Spec; ``faults`` holds every fault found, not just the first."""
+    """A job file cannot be read as a Spec; ``faults`` holds every fault found, not just the first.
+
+    The message has a line for each, up to a measure.
+    """
 
     def __init__(self, source: str, faults: list[Fault]) -> None:
         self.source = source
         self.faults = sorted(faults, key=lambda fault: (fault.line or 0, fault.path))
-        super().__init__("\n".join([f"{source}: {_count(len(faults))}", *(f"  {fault}" for fault in self.faults)]))
+        super().__init__(f"{shown(source)}: {_count(len(faults))}")
+        lines, left = [], MOST_OF_A_MESSAGE - len(str(self)) - len("\n  … and 1000000 more")
+        for line in (f"\n  {fault}" for fault in self.faults[:MOST_FAULTS]):
+            left -= len(line)
+            lines += [line] if left >= 0 else []
+        more = len(faults) - len(lines)
+        self.args = ("".join([str(self), *lines, f"\n  … and {more} more" if more else ""]),)
 
 
 def _count(faults: int) -> str:

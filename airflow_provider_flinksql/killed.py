@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_flinksql.deploy.withdraw import Withdrawal, withdraw
+from airflow_provider_flinksql.errors import MOST_OF_A_MESSAGE, shown
 from airflow_provider_flinksql.stores import open_store
 from airflow_provider_flinksql.targets.connect import Settings
 
@@ -44,7 +45,7 @@ def ended_for_good(ti: Any) -> bool:
 def state_of(ti: Any) -> str | None:
     """What Airflow now says of this task instance, which the log is told, too. Blocks."""
     state = ask(ti)
-    log.info("Task %s of run %s is %s.", _key(ti), ti.run_id, state or "waiting to run")
+    log.info("Task %s of run %s is %s.", shown(_key(ti)), shown(ti.run_id), shown(state or "waiting to run"))
     return state
 
 
@@ -111,7 +112,7 @@ class WorkerKilled:
                 finally:
                     store.close()
         except Exception as error:
-            log.warning("What the killed task began was left as it is: %s", error)
+            log.warning("What the killed task began was left as it is: %s", shown(error, MOST_OF_A_MESSAGE))
 
     def _state(self) -> str | None:
         try:

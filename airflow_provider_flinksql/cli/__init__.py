@@ -6,13 +6,12 @@ Exit codes: 0 done or nothing to do, 1 error, 2 something to do (``plan``), 3 bl
 
 from __future__ import annotations
 
-import sys
-
 ERROR, BLOCKED, USAGE, INTERRUPTED = 1, 3, 64, 130
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit code."""
+    from airflow_provider_flinksql.cli import output
     from airflow_provider_flinksql.cli.parser import make_parser
     from airflow_provider_flinksql.errors import Blocked, FlinkSqlError
 
@@ -22,12 +21,12 @@ def main(argv: list[str] | None = None) -> int:
     except SystemExit as stop:  # argparse has said what there is to say
         return int(stop.code or 0)
     except KeyboardInterrupt:
-        print(
-            "\nInterrupted. What was asked of Flink goes on there, and the manifest says how far it got: the same "
-            "command again goes on from there.",
-            file=sys.stderr,
+        output.note("")  # behind the ^C
+        output.note(
+            "Interrupted. What was asked of Flink goes on there, and the manifest says how far it got: the same "
+            "command again goes on from there."
         )
         return INTERRUPTED
     except FlinkSqlError as error:
-        print(f"error: {error}", file=sys.stderr)
+        output.complain(error)
         return BLOCKED if isinstance(error, Blocked) else ERROR

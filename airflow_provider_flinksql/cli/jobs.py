@@ -151,7 +151,7 @@ class _Command:
     def _planned(self, job: Job, made: Plan, site: Site) -> None:
         job.entry = planned(str(job.path), job.spec.name, made, job.manifest)
         if not self._arguments.json:
-            site.progress.answer("\n".join(plan_lines(job.entry, made, job.manifest)))
+            site.progress.answer(*plan_lines(job.entry, made, job.manifest))
 
     def _done(self, job: Job, finished: Deployed, flow: Flow, site: Site) -> None:
         got = flow.result(finished)

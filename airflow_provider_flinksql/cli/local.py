@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
-import sys
 from typing import Any
 
 from airflow_provider_flinksql import local
+from airflow_provider_flinksql.cli import output
 from airflow_provider_flinksql.errors import Misconfigured
 
 _NOT_UP = 4
@@ -38,7 +37,7 @@ def _version(text: str) -> str:
 
 
 def _up(arguments: argparse.Namespace) -> int:
-    _show(local.up(arguments.flink, progress=lambda line: print(line, file=sys.stderr)), arguments.json)
+    _show(local.up(arguments.flink, progress=output.note), arguments.json)
     return 0
 
 
@@ -65,12 +64,12 @@ def _require_flink(arguments: argparse.Namespace) -> None:
 
 def _show(found: local.LocalStatus, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(found.to_json(), indent=2))
+        output.bare_document(found.to_json())
         return
     if found.flink is None:
-        print(f"down (folder {found.folder})")
+        output.answer(f"down (folder {found.folder})")
         return
     dead = [part for part, pid in found.pids.items() if pid is None]
-    print(f"Flink {found.flink} " + (f"is up but for {' and '.join(dead)}: flinksql local up" if dead else "is up"))
-    for name, value in (("JobManager", found.jobmanager), ("SQL gateway", found.gateway), ("folder", found.folder)):
-        print(f"  {name:<12}{value or 'dead'}")
+    how = f"is up but for {' and '.join(dead)}: flinksql local up" if dead else "is up"
+    parts = (("JobManager", found.jobmanager), ("SQL gateway", found.gateway), ("folder", found.folder))
+    output.answer(f"Flink {found.flink} {how}", *(f"  {name:<12}{value or 'dead'}" for name, value in parts))

@@ -1,17 +1,24 @@
-"""What people and programs get to see: one document or table on stdout, all else on stderr."""
+"""What people and programs get to see: one document or table on stdout, all else on stderr.
+
+Nothing else in this package prints, so that nothing reaches a terminal that was not escaped: here each text is one
+line, whatever it holds.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
+
+from airflow_provider_flinksql.errors import MOST_OF_A_MESSAGE, Blocked, FlinkSqlError, shown
 
 if TYPE_CHECKING:
     from rich.status import Status
 
 SEVERITY = (1, 3, 4, 2, 0)
 LONGEST_ID = 32
+MOST_OF_A_CELL = 1000
 
 
 def worst(codes: Iterable[int]) -> int:
@@ -20,13 +27,27 @@ def worst(codes: Iterable[int]) -> int:
 
 
 def document(**content: Any) -> None:
-    """The one document of ``--json``."""
-    print(json.dumps({"version": 1, **content}, indent=2, ensure_ascii=False))
+    """The one document of ``--json``: true values, in letters that no terminal and no encoding is harmed by."""
+    bare_document({"version": 1, **content})
+
+
+def bare_document(content: Mapping[str, Any]) -> None:
+    """The same, of a version that never was anything else."""
+    print(json.dumps(content, indent=2).replace("\x7f", "\\u007f"))
+
+
+def answer(*lines: str) -> None:
+    """A result, on stdout."""
+    print("\n".join(map(_line, lines)), flush=True)
+
+
+def _line(text: str) -> str:
+    return shown(text, MOST_OF_A_MESSAGE)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Columns; drawn by rich on a terminal, plain for pipes and logs."""
-    texts = [["-" if cell is None else str(cell) for cell in row] for row in rows]
+    texts = [["-" if cell is None else shown(cell, MOST_OF_A_CELL) for cell in row] for row in rows]
     if sys.stdout.isatty():
         from rich.console import Console
         from rich.table import Table
@@ -44,17 +65,16 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def complain(error: BaseException, name: str | None = None) -> None:
+def complain(error: FlinkSqlError, name: str | None = None) -> None:
     """An error or a block, on stderr."""
-    from airflow_provider_flinksql.errors import Blocked
-
     kind = "blocked" if isinstance(error, Blocked) else "error"
-    print(f"{kind}: {f'{name}: ' if name else ''}{error}", file=sys.stderr)
+    about = f"{kind}: {shown(name)}" if name else kind
+    print(f"{about}: {error}", file=sys.stderr)  # escaped already: a list of faults has lines of its own
 
 
 def note(line: str) -> None:
     """What is to be known beside the answer, on stderr."""
-    print(line, file=sys.stderr)
+    print(_line(line), file=sys.stderr)
 
 
 class Progress:
@@ -66,6 +86,7 @@ class Progress:
 
     def say(self, line: str) -> None:
         """What is done now."""
+        line = _line(line)
         if not sys.stderr.isatty():
             print(line, file=sys.stderr, flush=True)
             return
@@ -80,10 +101,10 @@ class Progress:
             self._spinner.update(Text(line))
         self._last = line
 
-    def answer(self, line: str) -> None:
+    def answer(self, *lines: str) -> None:
         """A result, on stdout; rich takes stdout over while something is in motion."""
         self._rest()
-        print(line, flush=True)
+        answer(*lines)
 
     def _rest(self) -> None:
         if self._spinner is not None:

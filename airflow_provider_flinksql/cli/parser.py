@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from airflow_provider_flinksql.cli import USAGE
 from airflow_provider_flinksql.cli import local as local_commands
+from airflow_provider_flinksql.errors import MOST_OF_A_MESSAGE, shown
 
 Func = Callable[[argparse.Namespace], int]
 
@@ -24,7 +25,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say it and exit."""
         self.print_usage(_stderr())
-        self.exit(USAGE, f"{self.prog}: {message}\n")
+        self.exit(USAGE, f"{self.prog}: {shown(message, MOST_OF_A_MESSAGE)}\n")
 
 
 def _stderr() -> Any:

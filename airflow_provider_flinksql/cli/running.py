@@ -40,7 +40,7 @@ def status(arguments: argparse.Namespace) -> int:
         rows = [(s.name, s.state, "yes" if s.healthy else "no", iso(s.since), s.job_id, s.reason) for s in found]
         output.table(("JOB", "STATE", "HEALTHY", "SINCE", "JOB ID", "WHY"), rows)
     elif not unknown:
-        print(f"No jobs on record in {store.name}.")
+        output.answer(f"No jobs on record in {store.name}.")
     for _, why in unknown:
         output.complain(why)
     codes = [1 if not one.answered else 0 if one.healthy else NOT_HEALTHY for one in found]

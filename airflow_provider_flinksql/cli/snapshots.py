@@ -47,7 +47,7 @@ def snapshots(arguments: argparse.Namespace) -> int:
         shown = [[("*" if row["chosen"] else " "), *(row[column] for column in COLUMNS[1:])] for row in rows]
         output.table(["", *(column.replace("_", " ").upper() for column in COLUMNS[1:])], shown)
     else:
-        print(f"No state of {arguments.name} is known.")
+        output.answer(f"No state of {arguments.name} is known.")
     return 0
 
 

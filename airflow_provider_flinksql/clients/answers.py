@@ -15,6 +15,8 @@ from airflow_provider_flinksql.errors import (
     Refused,
     Unauthorized,
     Unreachable,
+    shown,
+    shown_lines,
 )
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ def _refusal(
     errors = body.get("errors") if isinstance(body, dict) else None
     detail = redact("\n".join(str(error) for error in errors)) if isinstance(errors, list) else ""
     if detail:
-        log.debug("%s answered %s to %s: %s", where, status, asked, detail)
+        log.debug("%s answered %s to %s: %s", shown(where), status, shown(asked), shown_lines(detail))
     said = root_cause(detail.removeprefix("Internal server error.\n"))
     message = f"{where} answered {status} to {asked}{f': {said}' if said else ''}"
     if status in (401, 403):

@@ -28,6 +28,7 @@ from airflow_provider_flinksql.errors import (
     SessionGone,
     StatementFailed,
     Unreachable,
+    shown,
 )
 
 log = logging.getLogger(__name__)
@@ -238,7 +239,7 @@ class Session:
         try:
             await self._ask(method, path, timeout=CLEAN_UP_TIMEOUT)
         except (ServiceError, StatementFailed, Misconfigured, InvalidQuery) as error:
-            log.debug("%s: %s %s: %s", SERVER, method, self._path + path, error)
+            log.debug("%s: %s: %s", SERVER, shown(f"{method} {self._path}{path}"), error)
             return False
         return True
 

@@ -12,6 +12,7 @@ from airflow_provider_flinksql.deploy.observe import Observer
 from airflow_provider_flinksql.deploy.outcome import raise_if_over, raise_if_refused, raise_if_taken
 from airflow_provider_flinksql.deploy.perform import perform
 from airflow_provider_flinksql.errors import (
+    MOST_OF_A_MESSAGE,
     Busy,
     Conflict,
     DeadlineExceeded,
@@ -20,6 +21,7 @@ from airflow_provider_flinksql.errors import (
     JobFailed,
     SavepointFailed,
     StatementError,
+    shown,
 )
 from airflow_provider_flinksql.model.lifecycle import steps as do
 from airflow_provider_flinksql.model.lifecycle.after import after, rejected
@@ -348,7 +350,8 @@ class Deploy:
     def _describe(self, step: do.Step, why: str, manifest: Manifest | None) -> None:
         self._say(describe(step, why, manifest))
 
-    def _say(self, line: str) -> None:
+    def _say(self, text: str) -> None:
+        line = shown(text, MOST_OF_A_MESSAGE)
         if line != self._said:
             self._said = line
             self.say(line)

@@ -11,7 +11,7 @@ from airflow_provider_flinksql.clients.http import IO
 from airflow_provider_flinksql.deploy.onrecord import streaming_spec, unknown_job
 from airflow_provider_flinksql.deploy.outcome import where_to
 from airflow_provider_flinksql.deploy.perform import patience
-from airflow_provider_flinksql.errors import Blocked, Conflict, DeadlineExceeded, SavepointFailed
+from airflow_provider_flinksql.errors import Blocked, Conflict, DeadlineExceeded, SavepointFailed, shown
 from airflow_provider_flinksql.model.lifecycle.folders import next_savepoint_folder
 from airflow_provider_flinksql.model.lifecycle.situation import situation
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Savepoint
@@ -94,7 +94,7 @@ class TakeSavepoint:
             )
         number = attempt.savepoints[-1].number + 1 if attempt.savepoints else 1
         folder = f"{base}/{manifest.id('savepoint', attempt.number, number)}"
-        self.say(f"Asking job {attempt.job_id} for savepoint {number}; the job goes on.")
+        self.say(f"Asking job {shown(attempt.job_id)} for savepoint {number}; the job goes on.")
         self._put(stored, manifest, attempt, Savepoint(number, folder, policy.owner, stored.now))
         return number
 
@@ -131,7 +131,8 @@ class TakeSavepoint:
                 )
             if now - told > SAY_EVERY:
                 told = now
-                self.say(f"Job {attempt.job_id} is writing savepoint {asked.number}, for {now - start:.0f} s by now.")
+                job_id, waited = shown(attempt.job_id), f"{now - start:.0f} s"
+                self.say(f"Job {job_id} is writing savepoint {asked.number}, for {waited} by now.")
             await self.io.sleep(pause)
             pause = min(pause * 1.5, 1.0)
 

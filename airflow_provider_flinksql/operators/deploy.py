@@ -18,7 +18,15 @@ from airflow_provider_flinksql.deploy.flow import Flow, new_lineage, run_spec
 from airflow_provider_flinksql.deploy.perform import attempt_of
 from airflow_provider_flinksql.deploy.reconcile import Earlier, Limits, Waiting
 from airflow_provider_flinksql.deploy.withdraw import Withdrawal, withdraw
-from airflow_provider_flinksql.errors import Fault, FlinkSqlError, InvalidSpec, Misconfigured
+from airflow_provider_flinksql.errors import (
+    MOST_OF_A_MESSAGE,
+    Fault,
+    FlinkSqlError,
+    InvalidSpec,
+    Misconfigured,
+    shown,
+    shown_lines,
+)
 from airflow_provider_flinksql.hooks.flinksql import FlinkSqlHook
 from airflow_provider_flinksql.jobfile.read import JobFile, read_job
 from airflow_provider_flinksql.jobfile.source import begins_in
@@ -141,9 +149,9 @@ class FlinkSqlDeployOperator(BaseOperator):
             earlier = Earlier(**kept["so_far"]).later(time.time() - kept["parked_at"])
             self.plan = str(kept["plan"])
         except (KeyError, TypeError) as error:
-            self.log.warning("The triggerer sent something unknown (%r); deploying as if for the first time.", error)
+            self.log.warning("The triggerer sent something unknown (%s), so all is looked at anew.", shown(repr(error)))
             return self._deploy_or_end(context)
-        self.log.info("The triggerer saw: %s", news)
+        self.log.info("The triggerer saw: %s", shown(news))
         return self._deploy_or_end(context, earlier)
 
     def on_kill(self) -> None:
@@ -245,15 +253,16 @@ class FlinkSqlDeployOperator(BaseOperator):
         for name, stored in store.heads([run_spec(spec, key).name for key in keys]).items():
             earlier = Withdrawal(name, policy.owner, policy.by, "cancel")
             if earlier.subject(stored.manifest):
-                self.log.info("This task was cleared; run %s is ended before another one begins.", name)
+                self.log.info("This task was cleared; run %s is ended before another one begins.", shown(name))
                 withdraw(earlier, settings, store, say=self.log.info)
 
     def _limits(self, inline: float | None) -> Limits:
         return Limits(total=self.timeout.total_seconds() if self.timeout else float("inf"), inline=inline)
 
     def _show_plan(self, made: Plan) -> None:
-        self.plan = "\n".join([f"{made.action}: {made.reason} (verdict: {made.verdict})", *map(str, made.steps)])
-        self.log.info("Plan: %s", self.plan)
+        lines = [f"{made.action}: {made.reason} (verdict: {made.verdict})", *map(str, made.steps)]
+        self.plan = "\n".join(shown(line, MOST_OF_A_MESSAGE) for line in lines)
+        self.log.info("Plan: %s", shown_lines(self.plan))
 
     def _defer(self, waiting: Waiting, wish: Withdrawal | None) -> NoReturn:
         """Only here, and only while nothing is down."""

@@ -14,7 +14,7 @@ from airflow_provider_flinksql.clients.flink import JobManager
 from airflow_provider_flinksql.clients.http import IO, AsyncIO
 from airflow_provider_flinksql.compat import TRIGGERER_CALLS_ON_KILL
 from airflow_provider_flinksql.deploy.withdraw import Withdrawal, withdraw
-from airflow_provider_flinksql.errors import FlinkSqlError, NotFound
+from airflow_provider_flinksql.errors import MOST_OF_A_MESSAGE, FlinkSqlError, NotFound, shown
 from airflow_provider_flinksql.hooks.flinksql import FlinkSqlHook
 from airflow_provider_flinksql.killed import ask, ended_for_good
 from airflow_provider_flinksql.model.lifecycle.situation import STABLE_MS
@@ -111,9 +111,9 @@ class FlinkSqlWaitTrigger(BaseTrigger):
         halt.set()  # a thread cannot be cancelled
         if not work.done():
             work.cancel()
-            self.log.warning("Job %s: no time is left to see its end.", self.job_id)
+            self.log.warning("Job %s: no time is left to see its end.", shown(self.job_id))
         elif error := work.exception():
-            self.log.warning("Job %s was left as it is: %s", self.job_id, error)
+            self.log.warning("Job %s was left as it is: %s", shown(self.job_id), shown(error, MOST_OF_A_MESSAGE))
 
     async def cleanup(self) -> None:
         """Called however it ends. Until Airflow 3.3 there is nothing else to tell that somebody ended the task."""
@@ -129,7 +129,7 @@ class FlinkSqlWaitTrigger(BaseTrigger):
         try:
             await sync_to_async(ask)(self.task_instance)
         except Exception as error:
-            self.log.warning("Airflow does not say what became of the task: %s", error)
+            self.log.warning("Airflow does not say what became of the task: %s", shown(error, MOST_OF_A_MESSAGE))
 
     async def _end_as_wished(self, halt: threading.Event) -> None:
         from asgiref.sync import sync_to_async
@@ -154,7 +154,7 @@ class FlinkSqlWaitTrigger(BaseTrigger):
             async with AsyncIO(settings.jobmanager, settings.auth, settings.verify) as io:
                 return await self._watch(JobManager(io), io)
         except FlinkSqlError as error:  # the worker will meet it too, and knows what to do
-            self.log.warning("Job %s cannot be watched: %s", self.job_id, error)
+            self.log.warning("Job %s cannot be watched: %s", shown(self.job_id), error)
             return "trouble"
 
     async def _watch(self, jobmanager: JobManager, io: IO) -> str:
