@@ -49,12 +49,12 @@ def decoded(response: httpx.Response, server: str, redact: Callable[[str], str] 
     where = f"{server} {_shown(response.request.url)}"
     if response.is_redirect:
         raise Misconfigured(
-            f"{where} redirects to {response.headers.get('location', 'elsewhere')}. "
+            f"{where} redirects to {root_cause(response.headers['location'])}. "
             "Redirects are not followed, since credentials would go along: give the final URL."
         )
     try:
         body = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     if response.is_success and body is not None:
         return body
@@ -83,11 +83,13 @@ def _refusal(
     return (NotFound if status == 404 else Refused)(message, status, detail)
 
 
-def no_answer(error: httpx.TransportError, server: str) -> FlinkSqlError:
-    """What it means that a request ended without an answer."""
+def no_answer(error: httpx.TransportError, server: str, seconds: float) -> FlinkSqlError:
+    """What it means that a request ended without an answer, for which it had so many seconds."""
     import ssl
 
     import httpx
+
+    from airflow_provider_flinksql.clients.bounds import TooMuch
 
     where = f"{server} {_shown(error.request.url)}"
     said = str(error).rstrip(".") or type(error).__name__
@@ -96,8 +98,14 @@ def no_answer(error: httpx.TransportError, server: str) -> FlinkSqlError:
         return Misconfigured(
             f"{where}: no TLS connection: {said}. Check http or https, the CA in verify, the certificate."
         )
-    if isinstance(error, httpx.ReadTimeout):
-        return Unreachable(f"{where} did not answer in time. Check that it is not overloaded.")
+    if isinstance(error, TooMuch):
+        return Misconfigured(
+            f"{where} sent more than {error.most // 1024 // 1024} MB as answer to {error.request.method} "
+            f"{error.request.url.path}. Check that the URL is the right one."
+        )
+    if isinstance(error, httpx.TimeoutException) and not isinstance(error, httpx.ConnectTimeout):
+        when = f"within {seconds:.0f} s" if seconds >= 1 else f"in the {seconds:.1f} s that were left"
+        return Unreachable(f"{where} did not finish its answer {when}. Check that it is not overloaded.")
     return Unreachable(f"{where} does not answer: {said}. Check that it is running and that host and port are right.")
 
 

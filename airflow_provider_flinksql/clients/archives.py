@@ -19,6 +19,8 @@ CLUSTER_ID = "cluster.id"
 class Archive:
     """The :class:`.http.IO` of a JobManager that speaks of this one ended job: the same requests, the same answers."""
 
+    timeout = 30.0
+
     def __init__(self, answers: Mapping[str, str]) -> None:
         self._answers = answers
 

@@ -37,6 +37,7 @@ SERVER = "Flink SQL gateway"
 API = "/v2"  # the oldest that answers in JSON rows; 1.20 and 2.x both speak it
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.005, 0.2, 1.25  # adds about a tenth to what a statement takes
 CLEAN_UP_TIMEOUT = 5.0
+LONGEST_PAGE = 64 * 1024 * 1024  # the plan of a job is one row
 
 ResultKind = Literal["SUCCESS", "SUCCESS_WITH_CONTENT"]
 
@@ -213,7 +214,7 @@ class Session:
         patience = None if deadline is None else deadline + CLEAN_UP_TIMEOUT  # the look at the deadline below is first
         while True:
             path = f"{operation}/result/{pages.token}"
-            page = await self._ask("GET", path, params={"rowFormat": "JSON"}, deadline=patience)
+            page = await self._ask("GET", path, params={"rowFormat": "JSON"}, deadline=patience, most=LONGEST_PAGE)
             with reading(SERVER, "GET …/result"):
                 news = pages.add(page)
             if pages.ended:

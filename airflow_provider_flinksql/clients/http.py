@@ -2,7 +2,8 @@
 
 Every outside call is written once, as ``async def`` over the two methods of :class:`IO`. The triggerer awaits it on an
 :class:`AsyncIO`; worker and command line drive it with :func:`run_sync` on a :class:`SyncIO`, whose methods never
-suspend. Deadlines are points on ``time.monotonic()``, so that one deadline can be shared by many calls.
+suspend. Deadlines are points on ``time.monotonic()``, so that one deadline can be shared by many calls. An answer has a
+greatest length, and the time for it is that of the whole request, whatever a server does meanwhile.
 
 httpx, tenacity and asyncio are imported when first needed: ``flinksql`` must start fast.
 """
@@ -13,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from contextlib import contextmanager
+from contextlib import aclosing, closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
@@ -33,10 +34,13 @@ T = TypeVar("T")
 
 ATTEMPTS = 3  # with pauses of 0.2 and 0.4 s: for a hiccup, not for an outage
 CONNECT_TIMEOUT = 4.0  # so that three attempts at a host that swallows packets end within 15 s
+LONGEST = 16 * 1024 * 1024  # of an answer: a list of 40,000 jobs
 
 
 class IO(Protocol):
-    """The only things a flow may wait for."""
+    """The only things a flow may wait for. A request may take ``timeout`` seconds where nothing else is said."""
+
+    timeout: float
 
     async def send(
         self,
@@ -45,9 +49,10 @@ class IO(Protocol):
         *,
         json: Any = None,
         params: Mapping[str, str] | None = None,
-        timeout: float | None = None,
+        timeout: float,
+        most: int = LONGEST,
     ) -> httpx.Response:
-        """One request, one answer; raises httpx's errors."""
+        """One request, and its whole answer within so many seconds and bytes; raises httpx's transport errors."""
 
     async def sleep(self, seconds: float) -> None:
         """Lets time pass."""
@@ -69,18 +74,32 @@ class SyncIO:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.requests = 0
+        self.timeout = timeout
         self._stop = stop
         import_httpx()
         import httpx
 
-        with _readable_settings(base_url):
-            self._http = httpx.Client(transport=transport, **_settings(base_url, auth or Auth(), verify, timeout))
+        from airflow_provider_flinksql.clients.bounds import bound
 
-    async def send(self, method: str, path: str, **content: Any) -> httpx.Response:
+        with _readable_settings(base_url):
+            self._http = httpx.Client(transport=transport, **_settings(base_url, auth or Auth(), verify))
+        self._patience = bound(self._http)
+
+    async def send(
+        self, method: str, path: str, *, timeout: float, most: int = LONGEST, **content: Any
+    ) -> httpx.Response:
         """See :class:`IO`."""
+        from airflow_provider_flinksql.clients.bounds import Body, asking
+
         _check(self._stop)
         self.requests += 1
-        return self._http.request(method, path, **_content(**content))
+        asked = self._http.build_request(method, path, timeout=_timeout(timeout), **content)
+        self._patience.ends = time.monotonic() + timeout
+        with asking(asked), closing(self._http.send(asked, stream=True)) as response:
+            body = Body(response, most)
+            for chunk in response.stream:  # type: ignore[union-attr]  # each client has its own kind
+                body.add(chunk)
+        return body.whole()
 
     async def sleep(self, seconds: float) -> None:
         """See :class:`IO`."""
@@ -114,18 +133,31 @@ class AsyncIO:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.requests = 0
+        self.timeout = timeout
         self._stop = stop
         import_httpx()
         import httpx
 
         with _readable_settings(base_url):
-            self._http = httpx.AsyncClient(transport=transport, **_settings(base_url, auth or Auth(), verify, timeout))
+            self._http = httpx.AsyncClient(transport=transport, **_settings(base_url, auth or Auth(), verify))
 
-    async def send(self, method: str, path: str, **content: Any) -> httpx.Response:
+    async def send(
+        self, method: str, path: str, *, timeout: float, most: int = LONGEST, **content: Any
+    ) -> httpx.Response:
         """See :class:`IO`."""
+        import asyncio
+
+        from airflow_provider_flinksql.clients.bounds import Body, asking
+
         _check(self._stop)
         self.requests += 1
-        return await self._http.request(method, path, **_content(**content))
+        asked = self._http.build_request(method, path, timeout=_timeout(timeout), **content)
+        with asking(asked):
+            async with asyncio.timeout(timeout), aclosing(await self._http.send(asked, stream=True)) as response:
+                body = Body(response, most)
+                async for chunk in response.stream:  # type: ignore[union-attr]
+                    body.add(chunk)
+        return body.whole()
 
     async def sleep(self, seconds: float) -> None:
         """See :class:`IO`."""
@@ -170,6 +202,7 @@ async def request(
     retries: bool | None = None,
     deadline: float | None = None,
     timeout: float | None = None,
+    most: int = LONGEST,
     redact: Callable[[str], str] = str,
 ) -> Any:
     """The decoded JSON answer of a Flink server, or one of our errors.
@@ -177,17 +210,24 @@ async def request(
     :param server: what should answer there, for messages (``Flink JobManager``)
     :param retries: whether sending it twice is harmless; not given, only a GET is
     :param deadline: no retry starts after it, and no answer is waited for beyond it
+    :param timeout: so many seconds it may take, retries and all; not given, as many as the IO says
+    :param most: the length of the longest answer, in bytes
     :param redact: takes secrets out of whatever the server said before it reaches a message or a log
     """
     import httpx
     from tenacity import AsyncRetrying, retry_if_exception, wait_exponential, wait_random
 
+    ends = time.monotonic() + (io.timeout if timeout is None else timeout)
+    ends = ends if deadline is None else min(ends, deadline)
+
     async def attempt() -> Any:
-        patience = _patience(timeout, deadline, f"{method} {path} of the {server}")
+        left = ends - time.monotonic()
+        if left <= 0:
+            raise DeadlineExceeded(f"no time is left for {method} {path} of the {server}")
         try:
-            response = await io.send(method, path, json=json, params=params, timeout=patience)
+            response = await io.send(method, path, json=json, params=params, timeout=left, most=most)
         except httpx.TransportError as error:
-            raise no_answer(error, server) from error
+            raise no_answer(error, server, left) from error
         return decoded(response, server, redact)
 
     if not (method == "GET" if retries is None else retries):
@@ -195,7 +235,7 @@ async def request(
     retrying = AsyncRetrying(
         sleep=io.sleep,
         wait=wait_exponential(multiplier=0.2, max=2) + wait_random(0, 0.1),
-        stop=lambda state: state.attempt_number >= ATTEMPTS or _past(deadline, margin=0.5),
+        stop=lambda state: state.attempt_number >= ATTEMPTS or time.monotonic() + 0.5 >= ends,
         retry=retry_if_exception(_is_transient),
         reraise=True,
     )
@@ -214,19 +254,6 @@ def import_httpx() -> None:
 
 def _is_transient(error: BaseException) -> bool:
     return isinstance(error, Unreachable) or (isinstance(error, Refused) and error.status in TRANSIENT)
-
-
-def _past(deadline: float | None, margin: float) -> bool:
-    return deadline is not None and time.monotonic() + margin >= deadline
-
-
-def _patience(timeout: float | None, deadline: float | None, what: str) -> float | None:
-    if deadline is None:
-        return timeout
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise DeadlineExceeded(f"no time is left for {what}")
-    return left if timeout is None else min(timeout, left)
 
 
 def _check(stop: threading.Event | None) -> None:
@@ -253,21 +280,16 @@ def _readable_settings(base_url: str) -> Iterator[None]:
         raise Misconfigured(f"certificate, key or CA for {host} cannot be read: {error}") from error
 
 
-def _settings(base_url: str, auth: Auth, verify: bool | str, timeout: float) -> dict[str, Any]:
+def _settings(base_url: str, auth: Auth, verify: bool | str) -> dict[str, Any]:
     """The arguments both httpx clients take. Proxies of the environment count, but not for our own machine."""
     secure = urlsplit(base_url).scheme == "https"
     return {
         "base_url": base_url,
-        "headers": auth.headers() | {"Accept": "application/json"},
+        "headers": auth.headers() | {"Accept": "application/json", "Accept-Encoding": "identity"},
         "verify": _ssl_context(verify, auth.cert, auth.key) if secure else _no_tls(),
-        "timeout": _timeout(timeout),
         "follow_redirects": False,
         "trust_env": urlsplit(base_url).hostname not in ("localhost", "127.0.0.1", "::1"),
     }
-
-
-def _content(timeout: float | None = None, **content: Any) -> dict[str, Any]:
-    return content if timeout is None else content | {"timeout": _timeout(timeout)}
 
 
 def _timeout(seconds: float) -> httpx.Timeout:

@@ -101,6 +101,7 @@ async def await_fresh(jobmanager: JobManager, io: IO, config: Mapping[str, str],
     left = oldest + 0.01 - (now - ended) / 1000
     if left > 0:
         await io.sleep(min(left, oldest))
+        jobmanager.grant(min(left, oldest))
 
 
 class Look:

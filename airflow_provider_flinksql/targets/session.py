@@ -87,13 +87,13 @@ class SessionTarget:
         job_id: str | None = None,
     ) -> Seen:
         """One look; ``reuse`` takes the job list of the last one, for many jobs of one cluster."""
-        if self._survey is None:
-            self._survey = await survey(JobManager(self._io, deadline(FIRST_LOOK_SECONDS)))
-        elif not reuse:
-            self._survey = await survey(self._jobmanager)
-        seen = await Look(
-            self._jobmanager, self._io, self._files, self.name, self._survey, manifest
-        ).at(name, closely, job_id)
+        first = self._survey is None
+        jobmanager = JobManager(self._io, deadline(FIRST_LOOK_SECONDS)) if first else self._jobmanager
+        if self._survey is None or not reuse:
+            self._survey = await survey(jobmanager)
+        seen = await Look(jobmanager, self._io, self._files, self.name, self._survey, manifest).at(
+            name, closely, job_id
+        )
         self._live = frozenset(job.job_id for job in seen.jobs if job.live)
         self._begun = manifest is not None and (manifest.pending or manifest.refused) is not None
         told = tuple((job, replace(one, cause=self._secrets.without(one.cause, manifest))) for job, one in seen.details)

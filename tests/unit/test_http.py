@@ -55,7 +55,7 @@ def test_a_hiccup_is_not_noticed(speak):
 
 def test_a_post_is_sent_once(speak):
     server = Server(httpx.ReadTimeout("timed out"), GOOD)
-    with pytest.raises(Unreachable, match="did not answer in time"):
+    with pytest.raises(Unreachable, match="did not finish its answer within 30 s"):
         speak(post, server)
     assert server.lines == ["POST /jobs"]
 
