@@ -11,7 +11,8 @@ Our exception hierarchy::
     ├── Misconfigured                  no     connection, cluster and store do not fit together
     │   ├── Unseen                     no     a state folder cannot be looked into from here
     │   │   └── UnsupportedScheme      no     it lies on a file system that we cannot read
-    │   └── UnknownJob                 no     no manifest of the store has that name
+    │   ├── UnknownJob                 no     no manifest of the store has that name
+    │   └── Unreadable                 no     what the store holds of a job is not understood
     ├── Conflict                       loop   someone else wrote the manifest; look again
     ├── ServiceError
     │   ├── Unreachable                yes    no answer: the effect is unknown
@@ -176,6 +177,10 @@ class UnsupportedScheme(Unseen):
 
 class UnknownJob(Misconfigured):
     """A name that no manifest of the store has."""
+
+
+class Unreadable(Misconfigured):
+    """What the store holds of one job is not understood: a newer version of this package wrote it, or it is broken."""
 
 
 class Conflict(FlinkSqlError):

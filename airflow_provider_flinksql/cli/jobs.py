@@ -15,7 +15,7 @@ from airflow_provider_flinksql.cli.owner import policy_of
 from airflow_provider_flinksql.cli.place import Site, find_cluster, find_store, opened
 from airflow_provider_flinksql.deploy.flow import Flow, run_spec
 from airflow_provider_flinksql.deploy.reconcile import Deployed
-from airflow_provider_flinksql.errors import Blocked, Busy, Fault, FlinkSqlError, InvalidSpec, Unreachable
+from airflow_provider_flinksql.errors import Blocked, Busy, Fault, FlinkSqlError, InvalidSpec, Unreachable, Unreadable
 from airflow_provider_flinksql.jobfile.read import JobFile, job_files, read_job
 from airflow_provider_flinksql.model.lifecycle.plan import Plan, require_approved
 from airflow_provider_flinksql.model.manifest import Manifest
@@ -109,7 +109,11 @@ class _Command:
     def _settle(self, jobs: Sequence[Job], site: Site) -> None:
         recorded = site.store.heads([job.spec.name for job in _open(jobs)])
         for job in _open(jobs):
-            job.stored = recorded.get(job.spec.name) or Stored(None, 0, time.time())
+            found = recorded.get(job.spec.name) or Stored(None, 0, time.time())
+            if isinstance(found.record, Unreadable):
+                job.refuse(found.record)
+            else:
+                job.stored = found
         for settle in (self._look, self._finish):
             for job in _open(jobs):
                 prefix = f"{job.spec.name}: " if len(jobs) > 1 else ""

@@ -70,6 +70,10 @@ def _add_running(commands: Any) -> None:
     status.add_argument("names", nargs="*", metavar="NAME", help="a job; all jobs of the store when none is named")
     history = _command(commands, "history", "running", "every attempt of a job, ended ones too")
     history.add_argument("name", metavar="NAME")
+    export = _command(
+        commands, "export", "export", "all that is stored of jobs, as it is: one JSON document, also of unreadable ones"
+    )
+    export.add_argument("names", nargs="+", metavar="NAME")
     snapshots = _command(
         commands, "snapshots", "snapshots", "every state of a job that is known of, and what a restart would restore"
     )

@@ -6,15 +6,15 @@ import argparse
 from typing import Any
 
 from airflow_provider_flinksql.cli import output
-from airflow_provider_flinksql.cli.entry import Entry, done, done_line, refused
+from airflow_provider_flinksql.cli.entry import Entry, done, done_line, latest, refused
 from airflow_provider_flinksql.cli.owner import policy_of
 from airflow_provider_flinksql.cli.place import Site, find_cluster, find_store, opened
 from airflow_provider_flinksql.clients.http import run_sync
-from airflow_provider_flinksql.deploy.onrecord import all_on_record, stopping, unknown_job
+from airflow_provider_flinksql.deploy.onrecord import named, of_name, stopping, unknown_job
 from airflow_provider_flinksql.deploy.reconcile import Deployed
-from airflow_provider_flinksql.deploy.status import JobStatus, iso, needs_a_look, needs_history
+from airflow_provider_flinksql.deploy.status import UNREADABLE, JobStatus, iso, needs_a_look, needs_history
 from airflow_provider_flinksql.deploy.status import status as status_of
-from airflow_provider_flinksql.errors import FlinkSqlError
+from airflow_provider_flinksql.errors import FlinkSqlError, Unreadable
 from airflow_provider_flinksql.jobfile.read import JobFile
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.seen import Seen
@@ -35,7 +35,7 @@ def status(arguments: argparse.Namespace) -> int:
     found = _looked_at(arguments, store, chosen)
     if arguments.json:
         missing = [{"name": name, "state": None, "healthy": False, "error": _said(why)} for name, why in unknown]
-        output.document(jobs=[{**one.to_json(), "error": None} for one in found] + missing)
+        output.document(jobs=[{**one.to_json(), "error": _error_of(one)} for one in found] + missing)
     elif found:
         rows = [(s.name, s.state, "yes" if s.healthy else "no", iso(s.since), s.job_id, s.reason) for s in found]
         output.table(("JOB", "STATE", "HEALTHY", "SINCE", "JOB ID", "WHY"), rows)
@@ -51,18 +51,20 @@ def history(arguments: argparse.Namespace) -> int:
     """Every attempt of a job, or of all runs of a batch job."""
     store = find_store(arguments, lambda: find_cluster(arguments))
     try:
-        manifests = all_on_record(store, arguments.name)
-        attempts = [row for manifest in manifests for row in _attempts(store, manifest)]
+        found = named(store, arguments.name)
+        attempts, unread = _attempts(store, found)
     except FlinkSqlError as error:
         return no_store(arguments, error, name=arguments.name, attempts=[])
+    for why in unread:
+        output.complain(why)
     if arguments.json:
-        output.document(name=arguments.name, attempts=attempts)
+        output.document(name=arguments.name, attempts=attempts, error=_said(unread[0]) if unread else None)
     else:
-        run = ("name",) if [one.name for one in manifests] != [arguments.name] else ()
+        run = ("name",) if list(found) != [arguments.name] else ()
         columns = (*run, "number", "state", "started", "ended", "job_id", "by", "restored_from", "reason")
         rows = [[*(attempt[key] for key in columns), ", ".join(attempt["savepoints"]) or None] for attempt in attempts]
         output.table([*(key.replace("_", " ").upper() for key in columns), "SAVEPOINTS"], rows)
-    return 0
+    return 1 if unread else 0
 
 
 def stop(arguments: argparse.Namespace) -> int:
@@ -76,7 +78,7 @@ def stop(arguments: argparse.Namespace) -> int:
             entries.append(refused(None, name, error))
         if chosen:
             with opened(find_cluster(arguments), store) as site:
-                entries += [_stop(arguments, stored.manifest, site) for stored in chosen.values() if stored.manifest]
+                entries += [_stop(arguments, name, stored, site) for name, stored in chosen.items()]
     except FlinkSqlError as error:
         output.complain(error)
         told = {entry.name for entry in entries}
@@ -86,12 +88,16 @@ def stop(arguments: argparse.Namespace) -> int:
     return output.worst({"blocked": 3, "error": 1}.get(entry.action, 0) for entry in entries)
 
 
-def _stop(arguments: argparse.Namespace, manifest: Manifest, site: Site) -> Entry:
-    recorded = manifest.pending or manifest.current
-    if recorded is None:
+def _stop(arguments: argparse.Namespace, name: str, stored: Stored, site: Site) -> Entry:
+    if isinstance(stored.record, Unreadable):
+        output.complain(stored.record)
+        return refused(None, name, stored.record)
+    manifest = stored.manifest
+    recorded = latest(manifest)
+    if manifest is None or recorded is None:
         if not arguments.json:
-            site.progress.answer(f"{manifest.name}: nothing to do: it does not run")
-        return Entry(None, manifest.name, "none", "none", "it does not run")
+            site.progress.answer(f"{name}: nothing to do: it does not run")
+        return Entry(None, name, "none", "none", "it does not run")
     flow = site.flow(JobFile(recorded.spec, None, {}))
     try:
         finished = flow.run(policy_of(manifest, stop=stopping(recorded.spec, arguments.stop)))
@@ -114,7 +120,7 @@ def _chosen(store: Store, names: list[str]) -> tuple[dict[str, Stored], list[tup
     chosen: dict[str, Stored] = {}
     missing: list[tuple[str, FlinkSqlError]] = []
     for name in names:
-        found = {key: heads[key] for key in sorted(heads) if key == name or key.startswith(f"{name}@")}
+        found = of_name(heads, name)
         chosen |= found
         if not found:
             missing.append((name, unknown_job(store, name)))
@@ -123,7 +129,12 @@ def _chosen(store: Store, names: list[str]) -> tuple[dict[str, Stored], list[tup
 
 def _looked_at(arguments: argparse.Namespace, store: Store, chosen: dict[str, Stored]) -> list[JobStatus]:
     """One look at the cluster for all, and a closer one for each that may run."""
-    manifests = [stored.manifest for stored in chosen.values() if stored.manifest]
+    readable = {n: s.manifest for n, s in chosen.items() if not isinstance(s.record, Unreadable) and s.manifest}
+    found = {one.name: one for one in _told_of(arguments, store, list(readable.values()))}
+    return [found[name] if name in found else _unreadable(name, stored.record) for name, stored in chosen.items()]
+
+
+def _told_of(arguments: argparse.Namespace, store: Store, manifests: list[Manifest]) -> list[JobStatus]:
     if not any(map(needs_a_look, manifests)):
         return [_told(store, manifest) for manifest in manifests]
     try:
@@ -135,8 +146,19 @@ def _looked_at(arguments: argparse.Namespace, store: Store, chosen: dict[str, St
         return [_told(store, manifest, None, str(error)) for manifest in manifests]
 
 
+def _unreadable(name: str, why: object) -> JobStatus:
+    return JobStatus(name, UNREADABLE, False, str(why))
+
+
+def _error_of(one: JobStatus) -> dict[str, str] | None:
+    return {"type": "Unreadable", "message": one.reason} if one.state == UNREADABLE else None
+
+
 def _told(store: Store, manifest: Manifest, seen: Seen | None = None, no_answer: str = "") -> JobStatus:
-    ended = store.history(manifest.name) if needs_history(manifest) else ()
+    try:
+        ended = store.history(manifest.name) if needs_history(manifest) else ()
+    except Unreadable as error:
+        return _unreadable(manifest.name, error)
     return status_of(manifest, seen, no_answer, history=ended)
 
 
@@ -150,10 +172,20 @@ def _closely(target: SessionTarget, store: Store, manifests: list[Manifest]) -> 
     return found
 
 
-def _attempts(store: Store, manifest: Manifest) -> list[dict[str, Any]]:
-    head = [attempt for attempt in (manifest.current, manifest.pending) if attempt]
-    numbered = {attempt.number: attempt for attempt in [*store.history(manifest.name), *head]}
-    return [_attempt(manifest.name, numbered[number]) for number in sorted(numbered)]
+def _attempts(store: Store, found: dict[str, Stored]) -> tuple[list[dict[str, Any]], list[Unreadable]]:
+    """Every attempt on record under these names, and why some cannot be read."""
+    rows: list[dict[str, Any]] = []
+    unread: list[Unreadable] = []
+    for name, stored in found.items():
+        try:
+            manifest = stored.manifest
+            head = [attempt for attempt in (manifest.current, manifest.pending) if attempt] if manifest else []
+            numbered = {attempt.number: attempt for attempt in [*store.history(name), *head]}
+        except Unreadable as error:
+            unread.append(error)
+            continue
+        rows += [_attempt(name, numbered[number]) for number in sorted(numbered)]
+    return rows, unread
 
 
 def _attempt(name: str, attempt: Attempt) -> dict[str, Any]:

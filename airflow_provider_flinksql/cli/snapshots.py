@@ -12,7 +12,7 @@ from airflow_provider_flinksql.cli.place import find_cluster, find_store
 from airflow_provider_flinksql.cli.running import no_store
 from airflow_provider_flinksql.clients.http import run_sync
 from airflow_provider_flinksql.clients.statefiles import StateFiles
-from airflow_provider_flinksql.deploy.onrecord import all_on_record
+from airflow_provider_flinksql.deploy.onrecord import named
 from airflow_provider_flinksql.deploy.status import iso
 from airflow_provider_flinksql.errors import FlinkSqlError, Misconfigured, Unreachable
 from airflow_provider_flinksql.model.lifecycle.candidates import Candidate, explain, recorded
@@ -31,7 +31,7 @@ def snapshots(arguments: argparse.Namespace) -> int:
     try:
         found: list[Candidate] = []
         notes: list[str] = []
-        for manifest in all_on_record(store, arguments.name):
+        for manifest in [stored.manifest for stored in named(store, arguments.name).values() if stored.manifest]:
             if all(attempt.spec.mode == "batch" for attempt in (manifest.current, manifest.pending) if attempt):
                 continue  # a batch run keeps no state
             found, notes = _found(arguments, manifest, store.history(manifest.name))
@@ -83,4 +83,4 @@ def _gone(files: StateFiles, attempts: list[Attempt], seen: Seen) -> set[str]:
 
 def _row(one: Candidate) -> dict[str, Any]:
     known: Snapshot = one.snapshot
-    return {**vars(known), "time": iso(known.time), "chosen": one.chosen, "why": one.why}
+    return {**known.to_json(), "time": iso(known.time), "chosen": one.chosen, "why": one.why}

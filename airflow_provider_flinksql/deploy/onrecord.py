@@ -7,7 +7,7 @@ from typing import Any
 from airflow_provider_flinksql.errors import Misconfigured, UnknownJob
 from airflow_provider_flinksql.model.manifest import Manifest, StopKind
 from airflow_provider_flinksql.model.spec import Spec
-from airflow_provider_flinksql.stores import Store
+from airflow_provider_flinksql.stores import Store, Stored
 
 LATEST_CHECKPOINT = "latest-checkpoint"
 
@@ -25,11 +25,14 @@ def on_record(store: Store, name: str) -> Manifest:
     return manifest
 
 
-def all_on_record(store: Store, name: str) -> list[Manifest]:
-    """What is on record of a job: one manifest, or one of each run of a batch job."""
-    heads = store.heads()
-    named = [key for key in sorted(heads) if key == name or key.startswith(f"{name}@")]
-    found = [manifest for key in named if (manifest := heads[key].manifest)]
+def of_name(heads: dict[str, Stored], name: str) -> dict[str, Stored]:
+    """What is on record under a name: one job, or each run of a batch job."""
+    return {key: heads[key] for key in sorted(heads) if key == name or key.startswith(f"{name}@")}
+
+
+def named(store: Store, name: str) -> dict[str, Stored]:
+    """The same from the store; UnknownJob if there is nothing."""
+    found = of_name(store.heads(), name)
     if not found:
         raise unknown_job(store, name)
     return found

@@ -12,9 +12,10 @@ from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import Seen, Sighting
 
-STOPPED, INTERRUPTED, LOST, UNREACHABLE = "STOPPED", "INTERRUPTED", "LOST", "UNREACHABLE"
+STOPPED, INTERRUPTED, LOST, UNREACHABLE, UNREADABLE = "STOPPED", "INTERRUPTED", "LOST", "UNREACHABLE", "UNREADABLE"
 """The states that are ours, beside Flink's. STOPPED: somebody wanted that. INTERRUPTED: a deploy stopped or began it,
-did not finish, and nothing of it runs. LOST: its job is gone from the cluster, and nobody stopped it."""
+did not finish, and nothing of it runs. LOST: its job is gone from the cluster, and nobody stopped it. UNREACHABLE: the
+cluster does not answer. UNREADABLE: what is on record of it is not understood."""
 
 NOBODY = Policy(owner="", lineage="")
 
@@ -44,8 +45,8 @@ class JobStatus:
 
     @property
     def answered(self) -> bool:
-        """Whether the state is known: the cluster answered, or nobody needed to ask it."""
-        return self.state != UNREACHABLE
+        """Whether the state is known: record and cluster tell it, or the record alone."""
+        return self.state not in (UNREACHABLE, UNREADABLE)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, in the order people read them."""

@@ -21,7 +21,7 @@ from airflow_provider_flinksql.clients.auth import Auth
 from airflow_provider_flinksql.clients.flink import JobManager
 from airflow_provider_flinksql.clients.gateway import Gateway
 from airflow_provider_flinksql.clients.http import SyncIO, run_sync
-from airflow_provider_flinksql.errors import FlinkSqlError, Misconfigured
+from airflow_provider_flinksql.errors import FlinkSqlError, Misconfigured, Unreadable
 from airflow_provider_flinksql.provider_info import get_provider_info
 from airflow_provider_flinksql.stores import Store, open_store
 from airflow_provider_flinksql.targets.connect import Settings
@@ -129,7 +129,9 @@ class FlinkSqlHook(BaseHook):
     def _store_answer(self) -> str:
         store = self.open_store()
         try:
-            return f"{store.name} answers, {len(store.heads())} jobs on record"
+            heads = store.heads()
+            unread = [str(stored.record) for stored in heads.values() if isinstance(stored.record, Unreadable)]
+            return "\n".join([f"{store.name} answers, {len(heads)} jobs on record", *unread])
         finally:
             store.close()
 

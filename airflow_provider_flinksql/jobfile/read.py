@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal, get_args
 
 from airflow_provider_flinksql.errors import Fault, InvalidSpec
 from airflow_provider_flinksql.jobfile.keys import Keys, unknown
@@ -23,6 +23,7 @@ from airflow_provider_flinksql.jobfile.source import (
     read_yaml,
 )
 from airflow_provider_flinksql.jobfile.sql import Origin, Place, SqlReader
+from airflow_provider_flinksql.model.document import kept
 from airflow_provider_flinksql.model.nearly import looks_like_jinja
 from airflow_provider_flinksql.model.spec import Mode, Spec, StatePolicy
 from airflow_provider_flinksql.model.sql import plain_placeholders
@@ -47,7 +48,7 @@ _KEYS = (
     "state",
     "health",
 )
-_STATE_KEYS = tuple(field.name.replace("_", "-") for field in fields(StatePolicy))
+_STATE_KEYS = tuple(name.replace("_", "-") for name in kept(StatePolicy))
 _HEALTH = {"timeout": "health_timeout", "give-up-after": "give_up_after", "stable-for": "stable_for"}
 _ONE_RUN = "this belongs to one run, never into a file: give it on the command line or to the operator"
 _REFUSED = {
@@ -251,7 +252,7 @@ def _target(keys: Keys, reader: SqlReader) -> str | None:
 def _state(keys: Keys) -> StatePolicy:
     """The ``state:`` section: its keys and their words are those of StatePolicy."""
     given: dict[str, Any] = {}
-    for name, hint in get_type_hints(StatePolicy).items():
+    for name, hint in kept(StatePolicy).items():
         key = name.replace("_", "-")
         value = keys.seconds(key) if name == "max_age" else keys.choice(key, get_args(hint))
         if value is not None:
@@ -259,7 +260,7 @@ def _state(keys: Keys) -> StatePolicy:
     return StatePolicy(**given)
 
 
-def _health(keys: Keys) -> dict[str, float]:
+def _health(keys: Keys) -> dict[str, Any]:
     """The ``health:`` section, by the fields of the Spec; what is not given has their defaults."""
     return {name: seconds for key, name in _HEALTH.items() if (seconds := keys.seconds(key)) is not None}
 

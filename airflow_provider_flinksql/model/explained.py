@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
+from airflow_provider_flinksql.model.document import ABSENT, Document
 from airflow_provider_flinksql.model.flinkversion import minor
 
 FORM = 1
@@ -16,7 +15,7 @@ LONGEST = 200_000
 
 
 @dataclass(frozen=True)
-class Explained:
+class Explained(Document):
     """The planner's own text for one Spec, with what it leaves open: the schemas and connectors of the sources.
 
     ``text`` is the graph of operators that EXPLAIN tells (see :mod:`.graph`). ``sources`` are pairs of the path of a
@@ -29,7 +28,7 @@ class Explained:
     text: str
     sources: tuple[tuple[str, str], ...] = ()
     defaults: tuple[tuple[str, str], ...] = ()
-    form: int = FORM
+    form: int = field(default=FORM, metadata={ABSENT: 0})  # kept before there were forms
 
     def comparable(self, other: Explained) -> bool:
         """Whether both were told by one minor version of Flink, and are kept in one form."""
@@ -39,14 +38,3 @@ class Explained:
     def short_enough(self) -> bool:
         """Whether a manifest keeps it."""
         return len(self.text) + sum(len(schema) for _, schema in self.sources) <= LONGEST
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        pairs = {name: [list(pair) for pair in getattr(self, name)] for name in ("sources", "defaults")}
-        return vars(self) | pairs
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Explained:
-        """The inverse of :meth:`to_json`; texts that were kept before there were forms have form 0."""
-        sources, defaults = ([(key, value) for key, value in data.get(name, ())] for name in ("sources", "defaults"))
-        return cls(data["flink_version"], data["text"], tuple(sources), tuple(defaults), data.get("form", 0))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from airflow_provider_flinksql.errors import Misconfigured
+from airflow_provider_flinksql.model.document import APART, Document, Unlike
 from airflow_provider_flinksql.model.explained import Explained
 from airflow_provider_flinksql.model.failures import moment
 from airflow_provider_flinksql.model.policy import Consent
@@ -24,7 +24,7 @@ Outcome = Literal["stopped", "drained", "finished", "failed", "cancelled", "gone
 
 
 @dataclass(frozen=True)
-class Stop:
+class Stop(Document):
     """One request to end an attempt, written before it is sent.
 
     ``purpose`` is the number of the attempt that it makes room for, ``None`` when the job shall stay stopped. A number
@@ -41,7 +41,7 @@ class Stop:
 
 
 @dataclass(frozen=True)
-class Savepoint:
+class Savepoint(Document):
     """One savepoint of a job that goes on, written before it is asked for; ``folder`` holds no other.
 
     ``checkpoint_id``, ``size`` (bytes), ``seconds`` and ``time`` are what Flink told of it, ``None`` where it did not.
@@ -61,7 +61,7 @@ class Savepoint:
 
 
 @dataclass(frozen=True)
-class Refused:
+class Refused(Document):
     """A Spec that is not deployed again unless somebody asks: it proved broken, or a person went back behind it.
 
     ``owner`` deployed what proved broken, or went back.
@@ -76,7 +76,7 @@ class Refused:
 
 
 @dataclass(frozen=True)
-class Deaths:
+class Deaths(Document):
     """How often a job died in the shape of this cause and got no further in between; the first was at ``since``."""
 
     times: int
@@ -88,7 +88,7 @@ class Deaths:
 
 
 @dataclass(frozen=True)
-class Attempt:
+class Attempt(Document):
     """One submission under one job id.
 
     ``incarnation`` is the life of the JobManager that the last submit went to, ``landed`` whether the job was seen
@@ -157,41 +157,9 @@ class Attempt:
         """Whether a submit under this id may have left us."""
         return self.sent_at is not None
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON values; secrets are still placeholders."""
-        return vars(self) | {
-            "spec": self.spec.to_json(),
-            "pinned": self.pinned and vars(self.pinned),
-            "snapshot": self.snapshot and vars(self.snapshot),
-            "stops": [vars(stop) for stop in self.stops],
-            "savepoints": [vars(savepoint) for savepoint in self.savepoints],
-            "replaced": [spec.to_json() for spec in self.replaced],
-            "accepted": list(self.accepted),
-            "explained": self.explained and self.explained.to_json(),
-            "deaths": self.deaths and vars(self.deaths),
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Attempt:
-        """The inverse of :meth:`to_json`."""
-        snapshots = {key: Snapshot(**data[key]) if data[key] else None for key in ("pinned", "snapshot")}
-        return cls(
-            **{
-                **data,
-                **snapshots,
-                "spec": Spec.from_json(data["spec"]),
-                "stops": tuple(Stop(**stop) for stop in data["stops"]),
-                "savepoints": tuple(Savepoint(**savepoint) for savepoint in data.get("savepoints", ())),
-                "replaced": tuple(Spec.from_json(spec) for spec in data["replaced"]),
-                "accepted": tuple(data.get("accepted", ())),
-                "explained": Explained.from_json(data["explained"]) if data.get("explained") else None,
-                "deaths": Deaths(**data["deaths"]) if data.get("deaths") else None,
-            }
-        )
-
 
 @dataclass(frozen=True)
-class Manifest:
+class Manifest(Document):
     """The head of one job's record.
 
     ``current`` is the attempt whose state counts: the one that runs, or the last that ran. ``pending`` is the one on
@@ -205,7 +173,7 @@ class Manifest:
     pending: Attempt | None = None
     last_number: int = 0
     adopted: tuple[str, ...] = ()
-    closed: tuple[Attempt, ...] = ()
+    closed: tuple[Attempt, ...] = field(default=(), metadata={APART: True})
     refused: Refused | None = None
 
     @property
@@ -235,26 +203,28 @@ class Manifest:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values, with the version of this form."""
-        return {
-            "version": DOCUMENT_VERSION,
-            "name": self.name,
-            "lineage": self.lineage,
-            "current": self.current.to_json() if self.current else None,
-            "pending": self.pending.to_json() if self.pending else None,
-            "last_number": self.last_number,
-            "adopted": list(self.adopted),
-            "refused": self.refused and vars(self.refused),
-        }
+        return {**super().to_json(), "version": DOCUMENT_VERSION}
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Manifest:
+    def from_json(cls, data: Any) -> Self:
         """The inverse of :meth:`to_json`; a newer form is refused, since trimming it would lose what it says."""
-        if data["version"] != DOCUMENT_VERSION:
-            raise Misconfigured(
-                f"The manifest of {data.get('name')} is of version {data['version']}, this package reads version "
-                f"{DOCUMENT_VERSION}. Upgrade airflow-provider-flinksql here."
+        form = data.get("version", "missing") if isinstance(data, dict) else DOCUMENT_VERSION
+        if isinstance(form, int) and form > DOCUMENT_VERSION:
+            raise Unlike(
+                f"is of version {form}, and this package reads version {DOCUMENT_VERSION}: upgrade "
+                "airflow-provider-flinksql here"
             )
-        current, pending = (Attempt.from_json(data[key]) if data[key] else None for key in ("current", "pending"))
-        refused = Refused(**data["refused"]) if data.get("refused") else None
-        adopted = tuple(data["adopted"])
-        return cls(data["name"], data["lineage"], current, pending, data["last_number"], adopted, refused=refused)
+        if type(form) is not int or form != DOCUMENT_VERSION:
+            raise Unlike(f"is {str(form)[:40]}, which never was one", "version")
+        return super().from_json({k: v for k, v in data.items() if k != "version"} if isinstance(data, dict) else data)
+
+    def as_today(self) -> Self:
+        """The same; all ids are drawn from its lineage and its numbers, so these must be what they can be."""
+        try:
+            uuid.UUID(self.lineage)
+        except ValueError:
+            raise Unlike("is no UUID", "lineage") from None
+        for key, attempt in (("current", self.current), ("pending", self.pending)):
+            if attempt and not 0 < attempt.number <= self.last_number:
+                raise Unlike(f"is {attempt.number}, and the last one was {self.last_number}", f"{key}.number")
+        return self

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from airflow_provider_flinksql.model.document import Document
+
 
 @dataclass(frozen=True)
-class Snapshot:
+class Snapshot(Document):
     """A restorable state: where it is, which attempt wrote it, and who told us.
 
     ``checkpoint_id`` is ``None`` where only the location is known (an operation's answer); ``attempt`` is ``None`` for

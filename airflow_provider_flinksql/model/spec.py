@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
+from airflow_provider_flinksql.model.document import Document
 from airflow_provider_flinksql.model.settings import without_settings
 from airflow_provider_flinksql.model.sql import normal_form
 
@@ -16,7 +17,7 @@ Mode = Literal["streaming", "batch"]
 
 
 @dataclass(frozen=True)
-class StatePolicy:
+class StatePolicy(Document):
     """The ``state:`` section of a job file: what may happen to a job's state. ``max_age`` is in seconds."""
 
     on_query_change: Literal["carry", "carry-or-fresh", "fresh"] = "carry"
@@ -28,7 +29,7 @@ class StatePolicy:
 
 
 @dataclass(frozen=True)
-class Spec:
+class Spec(Document):
     """One job as its author wants it. ``${conn…}``, ``${var…}`` and ``${env…}`` are still placeholders.
 
     ``tables`` and ``setup`` are single statements in the order they run; ``statements`` are the INSERTs of the job
@@ -80,17 +81,11 @@ class Spec:
             self.query_metadata,
         ]
 
-    def to_json(self) -> dict[str, Any]:
-        """The Spec as plain JSON values, as kept in manifests."""
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
-        return values | {"properties": dict(self.properties), "state": vars(self.state)}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Spec:
-        """The inverse of :meth:`to_json`."""
-        lists = {key: tuple(data[key]) for key in ("statements", "jars")}
-        before = without_settings(data["tables"], data["setup"], data["properties"])
-        return cls(**{**data, **lists, **before, "state": StatePolicy(**data["state"])})
+    def as_today(self) -> Self:
+        """The same without SET, RESET and SHOW among its statements, as files are read today."""
+        parts = without_settings(self.tables, self.setup, self.properties)
+        same = all(getattr(self, name) == part for name, part in parts.items())
+        return self if same else replace(self, **parts)  # type: ignore[arg-type]
 
 
 def _digest(value: Any) -> str:

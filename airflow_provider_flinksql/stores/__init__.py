@@ -2,23 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
-from airflow_provider_flinksql.errors import Misconfigured
+from airflow_provider_flinksql.errors import Misconfigured, Unreadable
+from airflow_provider_flinksql.model.document import Unlike
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
+
+T = TypeVar("T")
 
 INSTALL_SQL = "pip install 'airflow-provider-flinksql[sql]'"
 
 
 @dataclass(frozen=True)
 class Stored:
-    """One read: the manifest (``None`` if never written), its version for the next write, and the store's clock."""
+    """One read: what is on record (``None`` if never written), its version for the next write, and the store's clock.
 
-    manifest: Manifest | None
+    A record that cannot be read is there all the same: what it says of a job that may run is only not understood.
+    """
+
+    record: Manifest | Unreadable | None
     version: int
     now: float
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """The manifest, ``None`` if never written; raises Unreadable, so that nobody takes one for the other."""
+        if isinstance(self.record, Unreadable):
+            raise self.record
+        return self.record
+
+
+def stored(name: str, text: str, version: int, now: float) -> Stored:
+    """The head of the job ``name`` from its document."""
+    return Stored(_read(name, text, Manifest.from_json, "record"), version, now)
+
+
+def ended(name: str, number: int, text: str) -> Attempt:
+    """An ended attempt from its document; raises Unreadable."""
+    found = _read(name, text, Attempt.from_json, f"attempt {number}")
+    if isinstance(found, Unreadable):
+        raise found
+    return found
+
+
+def _read(name: str, text: str, from_json: Callable[[Any], T], what: str) -> T | Unreadable:
+    try:
+        found = from_json(json.loads(text))
+    except Unlike as error:
+        cause = str(error)
+    except ValueError as error:
+        cause = f"it is no JSON: {error}"
+    except RecursionError:
+        cause = "it is nested too deeply"
+    else:
+        if not isinstance(found, Manifest) or found.name == name:
+            return found
+        cause = f"name is {found.name[:100]!r}"
+    return Unreadable(
+        f"The {what} of job {name} cannot be read: {cause}; flinksql export {name} shows it. What runs of that job is "
+        "not known as long as that is so, and nothing is done about it."
+    )
+
+
+@dataclass(frozen=True)
+class Documents:
+    """All that is stored of a job, unread: the text of its head, and of its ended attempts by their number."""
+
+    head: str | None
+    history: Mapping[int, str]
 
 
 class Store(Protocol):
@@ -40,7 +94,10 @@ class Store(Protocol):
         """
 
     def history(self, name: str) -> list[Attempt]:
-        """The ended attempts, oldest first, without those still in the head."""
+        """The ended attempts, oldest first, without those still in the head; raises Unreadable."""
+
+    def documents(self, name: str) -> Documents | None:
+        """What is stored of a job, as it is; ``None`` if nothing is."""
 
     def delete(self, name: str) -> None:
         """Forget a job; nothing outside is touched."""

@@ -6,12 +6,13 @@ import json
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import sqlalchemy as sa
 
 from airflow_provider_flinksql.errors import Conflict, Misconfigured, Unreachable
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
-from airflow_provider_flinksql.stores import INSTALL_SQL, Stored
+from airflow_provider_flinksql.stores import INSTALL_SQL, Documents, Stored, ended, stored
 
 CONNECT_SECONDS = 10
 
@@ -52,7 +53,7 @@ class SqlStore:
         with self._transaction() as db:
             row = db.execute(sa.select(heads_table).where(heads_table.c.name == name)).first()
             now = _now(db)
-        return Stored(_manifest(row.document), row.version, now) if row else Stored(None, 0, now)
+        return stored(name, row.document, row.version, now) if row else Stored(None, 0, now)
 
     def heads(self, names: Iterable[str] | None = None) -> dict[str, Stored]:
         """Read the heads of these jobs, or of all."""
@@ -61,7 +62,7 @@ class SqlStore:
             query = query.where(heads_table.c.name.in_(list(names)))
         with self._transaction() as db:
             rows, now = db.execute(query).all(), _now(db)
-        return {row.name: Stored(_manifest(row.document), row.version, now) for row in rows}
+        return {row.name: stored(row.name, row.document, row.version, now) for row in rows}
 
     def put(self, manifest: Manifest, expect: int) -> int:
         """Write a head under compare-and-swap and append what it closes."""
@@ -82,9 +83,15 @@ class SqlStore:
 
     def history(self, name: str) -> list[Attempt]:
         """The ended attempts, oldest first."""
-        query = sa.select(history_table.c.document).where(history_table.c.name == name).order_by(history_table.c.number)
         with self._transaction() as db:
-            return [Attempt.from_json(json.loads(text)) for (text,) in db.execute(query)]
+            return [ended(name, row.number, row.document) for row in db.execute(_history_of(name))]
+
+    def documents(self, name: str) -> Documents | None:
+        """What is stored of a job, as it is."""
+        with self._transaction() as db:
+            head = db.execute(sa.select(heads_table).where(heads_table.c.name == name)).first()
+            history = {row.number: row.document for row in db.execute(_history_of(name))}
+        return Documents(head.document if head else None, history) if head or history else None
 
     def delete(self, name: str) -> None:
         """Forget a job."""
@@ -136,8 +143,8 @@ class SqlStore:
         self._ready = True
 
 
-def _manifest(text: str) -> Manifest:
-    return Manifest.from_json(json.loads(text))
+def _history_of(name: str) -> sa.Select[Any]:
+    return sa.select(history_table).where(history_table.c.name == name).order_by(history_table.c.number)
 
 
 def _now(db: sa.Connection) -> float:

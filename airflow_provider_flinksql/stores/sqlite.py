@@ -11,7 +11,7 @@ from pathlib import Path
 
 from airflow_provider_flinksql.errors import Conflict, Misconfigured, Unreachable
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
-from airflow_provider_flinksql.stores import Stored
+from airflow_provider_flinksql.stores import Documents, Stored, ended, stored
 
 BUSY_SECONDS = 15.0
 
@@ -46,7 +46,7 @@ class SqliteStore:
             query = f"SELECT name, version, document FROM flinksql_manifest{where}"  # noqa: S608 - no user text in it
             rows = db.execute(query, (values,) if where else ()).fetchall()
         now = time.time()
-        return {name: Stored(Manifest.from_json(json.loads(text)), version, now) for name, version, text in rows}
+        return {name: stored(name, text, version, now) for name, version, text in rows}
 
     def put(self, manifest: Manifest, expect: int) -> int:
         """Write a head under compare-and-swap and append what it closes."""
@@ -69,9 +69,19 @@ class SqliteStore:
         if self._db is None and not self._path.exists():
             return []
         with self._reading() as db:
-            query = "SELECT document FROM flinksql_history WHERE name = ? ORDER BY number"
+            query = "SELECT number, document FROM flinksql_history WHERE name = ? ORDER BY number"
             rows = db.execute(query, (name,)).fetchall()
-        return [Attempt.from_json(json.loads(text)) for (text,) in rows]
+        return [ended(name, number, text) for number, text in rows]
+
+    def documents(self, name: str) -> Documents | None:
+        """What is stored of a job, as it is."""
+        if self._db is None and not self._path.exists():
+            return None
+        with self._reading() as db:
+            head = db.execute("SELECT document FROM flinksql_manifest WHERE name = ?", (name,)).fetchone()
+            query = "SELECT number, document FROM flinksql_history WHERE name = ? ORDER BY number"
+            history = dict(db.execute(query, (name,)).fetchall())
+        return Documents(head and head[0], history) if head or history else None
 
     def delete(self, name: str) -> None:
         """Forget a job."""

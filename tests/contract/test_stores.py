@@ -1,5 +1,6 @@
 """What every store promises, on every store there is."""
 
+import json
 import multiprocessing
 import os
 import sqlite3
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from airflow_provider_flinksql.errors import Conflict, Misconfigured, Unreachable
+from airflow_provider_flinksql.errors import Conflict, Misconfigured, Unreachable, Unreadable
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Stop
 from airflow_provider_flinksql.model.snapshot import Snapshot
 from airflow_provider_flinksql.model.spec import Spec
@@ -121,8 +122,38 @@ def test_a_newer_form_is_refused_not_trimmed(store, monkeypatch):
     monkeypatch.setattr("airflow_provider_flinksql.model.manifest.DOCUMENT_VERSION", 2)
     store.put(MANIFEST, 0)
     monkeypatch.undo()
-    with pytest.raises(Misconfigured, match="version 2"):
-        store.get("orders")
+    found = store.get("orders")
+    assert found.version == 1
+    with pytest.raises(Unreadable, match="version 2"):
+        assert found.manifest
+
+
+def test_a_head_that_cannot_be_read_hides_no_other(store, monkeypatch):
+    store.put(replace(MANIFEST, name="fine"), 0)
+    monkeypatch.setattr("airflow_provider_flinksql.model.manifest.DOCUMENT_VERSION", 2)
+    store.put(MANIFEST, 0)
+    monkeypatch.undo()
+    found = store.heads()
+    assert found["fine"].manifest == replace(MANIFEST, name="fine")
+    assert isinstance(found["orders"].record, Unreadable)
+
+
+def test_what_a_newer_version_added_is_kept(store):
+    newer = replace(MANIFEST, more={"hold": {"until": 7}}, pending=replace(ATTEMPT, more={"queue": None}))
+    store.put(newer, store.put(newer, 0))
+    again = store.get("orders").manifest
+    assert (again.more, again.pending.more) == (newer.more, newer.pending.more)
+    store.put(replace(again, pending=None, closed=(again.pending,)), 2)
+    assert store.history("orders")[0].more == {"queue": None}
+
+
+def test_what_is_stored_can_be_had_as_it_is(store):
+    assert store.documents("orders") is None
+    version = store.put(MANIFEST, 0)
+    store.put(replace(MANIFEST, pending=None, closed=(ATTEMPT,)), version)
+    texts = store.documents("orders")
+    assert Manifest.from_json(json.loads(texts.head)) == replace(MANIFEST, pending=None)
+    assert {number: Attempt.from_json(json.loads(text)) for number, text in texts.history.items()} == {1: ATTEMPT}
 
 
 def _count_up(url: str, rounds: int) -> int:
