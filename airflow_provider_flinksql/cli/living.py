@@ -18,7 +18,7 @@ from airflow_provider_flinksql.deploy.reconcile import Deployed
 from airflow_provider_flinksql.deploy.savepoint import TakeSavepoint
 from airflow_provider_flinksql.errors import Blocked, Fault, FlinkSqlError, InvalidSpec
 from airflow_provider_flinksql.jobfile.read import JOB_NAME, JobFile, read_job
-from airflow_provider_flinksql.model.lifecycle.earlier import earlier
+from airflow_provider_flinksql.model.lifecycle.rollback import way_back
 from airflow_provider_flinksql.model.manifest import Manifest
 from airflow_provider_flinksql.model.spec import Spec
 from airflow_provider_flinksql.stores import Store
@@ -43,7 +43,7 @@ def rollback(arguments: argparse.Namespace) -> int:
     def wish(store: Store, _: Place) -> Wish:
         manifest = on_record(store, arguments.name)
         streaming_spec(manifest)
-        attempt, location = earlier(manifest, store.history(arguments.name), arguments.to)
+        attempt, location = way_back(manifest, store.history(arguments.name), arguments.to)
         return JobFile(attempt.spec, None, {}), {"restore_from": location, "rolls_back": True, "again": True}
 
     return _deploy(arguments, wish)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from airflow_provider_flinksql.errors import Blocked, FlinkSqlError
 from airflow_provider_flinksql.model.explained import Explained
-from airflow_provider_flinksql.model.lifecycle.candidates import asked_to_restart, named_unchecked
 from airflow_provider_flinksql.model.lifecycle.carry import to_be_judged
+from airflow_provider_flinksql.model.lifecycle.consent import asked_to_restart, named_unchecked
 from airflow_provider_flinksql.model.manifest import Attempt
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import Seen

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TypeGuard
 
 from airflow_provider_flinksql.clients.http import IO
 from airflow_provider_flinksql.deploy.observe import Observer
@@ -37,10 +36,6 @@ from airflow_provider_flinksql.stores import Store, Stored
 from airflow_provider_flinksql.targets import Target
 
 log = logging.getLogger(__name__)
-
-ACTING = (do.RequestStop, do.AwaitEnd, do.Cancel, do.Burn, do.Submit, do.RequestProof)
-WRITTEN_FIRST = (do.RequestStop, do.Submit, do.RequestProof)  # not Burn: what it writes is that the id is used up
-IDLE = (*do.WAITS, do.AwaitGone)
 
 
 @dataclass(frozen=True)
@@ -126,7 +121,7 @@ class Deploy:
     earlier: Earlier | None = None
     began: set[int] = field(default_factory=set)
     _claimed: set[int] = field(default_factory=set)
-    _waiting: tuple[do.Wait | do.AwaitGone, float] | None = None
+    _waiting: tuple[do.Wait, float] | None = None
     _started: float = 0.0
     _trouble: float | None = None
     _said: str = ""
@@ -186,7 +181,7 @@ class Deploy:
                     seen = self._observer.told(seen)
                     continue
                 under_way = True
-                if isinstance(step, IDLE):
+                if isinstance(step, do.Wait):
                     if stored.manifest and self._may_defer(step):
                         return Waiting(stored.manifest, begun, step, self._so_far(begun, step))
                     await self._idle(step, why, stored.manifest)
@@ -195,7 +190,7 @@ class Deploy:
                 self._describe(step, why, stored.manifest)
                 stored = await self._do(step, spec, stored, seen, policy)
                 self._trouble = None
-                if isinstance(step, ACTING):
+                if step.acts:
                     seen = None
             except Conflict:
                 stored = seen = None
@@ -211,15 +206,15 @@ class Deploy:
     async def _do(self, step: do.Step, spec: Spec, stored: Stored, seen: Seen, policy: Policy) -> Stored:
         """Do one step; what acts is written down before it is sent."""
         outcome = None
-        if isinstance(step, WRITTEN_FIRST):
+        if step.written_first:
             stored = self._put(stored, after(step, spec, stored.manifest, self._dated(seen, spec), policy))
         if isinstance(step, do.Submit):
             self.began.add(step.number)
             self._waiting = None  # what was waited for another job does not count for this one
             return await self._submit(step, spec, stored, seen, policy)
-        if isinstance(step, ACTING) and stored.manifest:
+        if step.acts and stored.manifest:
             outcome = await perform(step, self.target, stored.manifest, seen, self.io, self.clock)
-        if not isinstance(step, WRITTEN_FIRST):
+        if not step.written_first:
             left = after(step, spec, stored.manifest, self._dated(seen, spec), policy, outcome)
             if isinstance(step, do.Pin) and left.pending and left.pending.pinned:
                 await self._observer.require_there(spec.name, left.pending.pinned)
@@ -273,8 +268,8 @@ class Deploy:
         gone = waited if self._waiting and _gone(self._waiting[0]) else 0.0
         return replace(seen, waited=waited, absent_for=gone)
 
-    def _may_defer(self, step: do.Step) -> TypeGuard[do.Wait]:
-        if self.limits.inline is None or not isinstance(step, do.WAITS) or self._waiting is None:
+    def _may_defer(self, step: do.Wait) -> bool:
+        if self.limits.inline is None or not step.may_defer or self._waiting is None:
             return False
         if self._spent() > self.limits.total:
             return False
@@ -289,7 +284,7 @@ class Deploy:
     def _spent(self) -> float:
         return self.clock() - self._started + (self.earlier.spent if self.earlier else 0.0)
 
-    async def _idle(self, step: do.Wait | do.AwaitGone, why: str, manifest: Manifest | None) -> None:
+    async def _idle(self, step: do.Wait, why: str, manifest: Manifest | None) -> None:
         """Wait a moment, longer the longer it takes. Waiting for a job to run and for its proof count as one."""
         now = self.clock()
         before = self._waiting[0] if self._waiting else None

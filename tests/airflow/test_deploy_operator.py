@@ -14,7 +14,7 @@ from airflow.triggers.base import TriggerEvent
 from airflow_provider_flinksql.clients.flink import JobManager
 from airflow_provider_flinksql.clients.http import SyncIO, run_sync
 from airflow_provider_flinksql.local import LocalStatus
-from airflow_provider_flinksql.model.lifecycle.candidates import consent_key
+from airflow_provider_flinksql.model.lifecycle.consent import consent_key
 from airflow_provider_flinksql.model.spec import Spec
 from airflow_provider_flinksql.operators import deploy, living
 from airflow_provider_flinksql.stores import open_store

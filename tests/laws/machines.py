@@ -100,7 +100,7 @@ class Stepwise(Deploy):
 
 def _acts(steps: tuple[do.Step, ...]) -> tuple[do.Step, ...]:
     """A wait may turn out short; Check is of this worker's session."""
-    return tuple(step for step in steps if not isinstance(step, (*do.WAITS, do.AwaitGone, do.Check)))
+    return tuple(step for step in steps if not isinstance(step, (do.Wait, do.Check)))
 
 
 class Jobs(RuleBasedStateMachine):

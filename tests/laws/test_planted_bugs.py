@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,10 +17,8 @@ from airflow_provider_flinksql.model.lifecycle import (
     after,
     candidates,
     deaths,
-    losing,
     plan,
     prove,
-    rollback,
     situation,
     streaming,
 )
@@ -68,7 +67,7 @@ def bug(machine: type[Jobs]) -> Callable[[Plant], Plant]:
 
 def everywhere(patch: pytest.MonkeyPatch, name: str, value: object) -> None:
     """Also where the name was imported to."""
-    for module in (after, candidates, streaming, losing, prove, plan, rollback, situation, reconcile):
+    for module in [one for at, one in sys.modules.items() if at.startswith("airflow_provider_flinksql.")]:
         if hasattr(module, name):
             patch.setattr(module, name, value)
 
@@ -86,7 +85,7 @@ def no_search_for_the_name(patch):
 @bug(Submits)
 def number_raised_without_evidence(patch):
     def give_up(spec, manifest, attempt, seen, policy):
-        return streaming.Next(do.GiveUp(attempt.number), "it did not arrive, surely")
+        return do.Next(do.GiveUp(attempt.number), "it did not arrive, surely")
 
     patch.setattr(prove, "_missing", give_up)
 
@@ -146,7 +145,7 @@ def failed_stop_is_a_stop(patch):
 def pin_skipped(patch):
     def start(spec, manifest, seen, policy, wanted):
         found = real(spec, manifest, seen, policy, wanted)
-        return streaming.Next(do.Submit(found.step.number), found.why) if isinstance(found.step, do.Pin) else found
+        return do.Next(do.Submit(found.step.number), found.why) if isinstance(found.step, do.Pin) else found
 
     real = plan.start
     patch.setattr(plan, "start", start)
@@ -180,30 +179,30 @@ def landing_never_recorded(patch):
 
 @bug(Outside)
 def late_submit_left_running(patch):
-    patch.setattr(plan, "_late", lambda *_: None)
+    patch.setattr(plan, "late_submit", lambda *_: None)
 
 
 @bug(Burns)
 def burnt_before_it_is_sent(patch):
-    patch.setattr(reconcile, "WRITTEN_FIRST", (*reconcile.WRITTEN_FIRST, do.Burn))
+    patch.setattr(do.Burn, "written_first", True)
 
 
 @bug(Crashes)
 def running_is_up(patch):
     def believe_it(spec, attempt, seen, now):
-        return streaming.Next(do.Confirm(attempt.number), "it says RUNNING")
+        return do.Next(do.Confirm(attempt.number), "it says RUNNING")
 
     patch.setattr(prove, "_prove", believe_it)
 
 
 @bug(Stops)
 def outstanding_stop_forgotten(patch):
-    patch.setattr(plan, "_outstanding_stop", lambda _: None)
+    patch.setattr(plan, "outstanding_stop", lambda _: None)
 
 
 @bug(Crashes)
 def sent_before_it_is_written(patch):
-    patch.setattr(reconcile, "WRITTEN_FIRST", (do.RequestStop, do.RequestProof))
+    patch.setattr(do.Submit, "written_first", False)
 
 
 @bug(Stops)

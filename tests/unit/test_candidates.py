@@ -8,7 +8,8 @@ import pytest
 
 from airflow_provider_flinksql.errors import Blocked
 from airflow_provider_flinksql.model.lifecycle.after import after
-from airflow_provider_flinksql.model.lifecycle.candidates import explain, named_unchecked
+from airflow_provider_flinksql.model.lifecycle.candidates import explain
+from airflow_provider_flinksql.model.lifecycle.consent import named_unchecked
 from airflow_provider_flinksql.model.lifecycle.plan import plan
 from airflow_provider_flinksql.model.lifecycle.steps import Record
 from airflow_provider_flinksql.model.lifecycle.text import warnings

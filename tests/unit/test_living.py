@@ -9,10 +9,9 @@ import pytest
 from airflow_provider_flinksql.deploy.onrecord import restarting
 from airflow_provider_flinksql.errors import Blocked
 from airflow_provider_flinksql.model.lifecycle.after import after
-from airflow_provider_flinksql.model.lifecycle.candidates import consent_key
-from airflow_provider_flinksql.model.lifecycle.earlier import earlier
+from airflow_provider_flinksql.model.lifecycle.consent import consent_key
 from airflow_provider_flinksql.model.lifecycle.plan import plan, require_approved
-from airflow_provider_flinksql.model.lifecycle.rollback import in_force
+from airflow_provider_flinksql.model.lifecycle.rollback import in_force, way_back
 from airflow_provider_flinksql.model.lifecycle.steps import Claim, Record
 from airflow_provider_flinksql.model.seen import Sighting
 from airflow_provider_flinksql.model.spec import Spec
@@ -118,17 +117,17 @@ HISTORY = [STOPPED, ended("failed", 2, OTHER_QUERY), ended("stopped", 3, HARMLES
 
 
 def test_a_rollback_goes_to_the_last_attempt_of_another_file_that_left_state():
-    assert earlier(manifest(attempt(4)), HISTORY) == (HISTORY[2], STOPPED.stop.location)
-    assert earlier(manifest(attempt(4, HARMLESS)), HISTORY) == (STOPPED, STOPPED.stop.location)
-    assert earlier(manifest(attempt(4, HARMLESS)), HISTORY, 3) == (HISTORY[2], STOPPED.stop.location)
+    assert way_back(manifest(attempt(4)), HISTORY) == (HISTORY[2], STOPPED.stop.location)
+    assert way_back(manifest(attempt(4, HARMLESS)), HISTORY) == (STOPPED, STOPPED.stop.location)
+    assert way_back(manifest(attempt(4, HARMLESS)), HISTORY, 3) == (HISTORY[2], STOPPED.stop.location)
 
 
 @pytest.mark.parametrize("number, said", [(2, "left no state"), (4, "no attempt 4"), (9, "no attempt 9")])
 def test_a_rollback_to_what_is_not_there_is_refused(number, said):
     with pytest.raises(Blocked, match=said):
-        earlier(manifest(attempt(4)), HISTORY, number)
+        way_back(manifest(attempt(4)), HISTORY, number)
     with pytest.raises(Blocked, match="nothing to go back to"):
-        earlier(manifest(UP), [])
+        way_back(manifest(UP), [])
 
 
 def test_what_a_rollback_went_back_from_is_refused_until_somebody_asks_again():

@@ -10,8 +10,8 @@ from airflow_provider_flinksql.errors import Blocked, JobFailed
 from airflow_provider_flinksql.model.explained import Explained
 from airflow_provider_flinksql.model.lifecycle.after import after
 from airflow_provider_flinksql.model.lifecycle.carry import to_be_judged
-from airflow_provider_flinksql.model.lifecycle.earlier import earlier
 from airflow_provider_flinksql.model.lifecycle.plan import plan
+from airflow_provider_flinksql.model.lifecycle.rollback import way_back
 from airflow_provider_flinksql.model.lifecycle.steps import GiveUp, RequestStop
 from airflow_provider_flinksql.model.seen import Detail
 from airflow_provider_flinksql.model.snapshot import Snapshot
@@ -49,7 +49,7 @@ def test_the_file_that_ran_before_leads_back_from_an_upgrade_that_never_came_up(
 
 
 def test_a_rollback_leads_back_from_an_upgrade_that_never_came_up_and_has_its_file_refused():
-    attempt, location = earlier(AFTER_A_BAD_UPGRADE, [])
+    attempt, location = way_back(AFTER_A_BAD_UPGRADE, [])
     assert (attempt, location) == (STOPPED_FOR_2, SAVED_AT)
     policy = replace(ME, restore_from=location, rolls_back=True, again=True)
     made = plan(PLAIN, AFTER_A_BAD_UPGRADE, RESTARTING, policy)
@@ -62,7 +62,7 @@ def test_a_rollback_leads_back_from_an_upgrade_that_never_came_up_and_has_its_fi
 
 def test_a_rollback_goes_to_what_was_stopped_for_an_attempt_that_failed():
     failed = ended("failed", 2, OTHER_QUERY, had_state=False)
-    assert earlier(replace(manifest(STOPPED_FOR_2), last_number=2), [failed]) == (STOPPED_FOR_2, SAVED_AT)
+    assert way_back(replace(manifest(STOPPED_FOR_2), last_number=2), [failed]) == (STOPPED_FOR_2, SAVED_AT)
 
 
 def test_an_attempt_that_has_time_left_is_waited_for_whatever_file_comes():

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from airflow_provider_flinksql.errors import Blocked
 from airflow_provider_flinksql.model.lifecycle import steps as do
-from airflow_provider_flinksql.model.lifecycle.candidates import checkpoint_folder, has_written, last_consent, pick
+from airflow_provider_flinksql.model.lifecycle.candidates import checkpoint_folder, has_written, pick
+from airflow_provider_flinksql.model.lifecycle.consent import last_consent
 from airflow_provider_flinksql.model.lifecycle.deaths import inherited, with_death
 from airflow_provider_flinksql.model.lifecycle.folders import (
     checkpoint_folder_of,

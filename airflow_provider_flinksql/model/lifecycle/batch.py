@@ -5,7 +5,7 @@ from __future__ import annotations
 from airflow_provider_flinksql.errors import Blocked
 from airflow_provider_flinksql.model.lifecycle import steps as do
 from airflow_provider_flinksql.model.lifecycle.situation import situation
-from airflow_provider_flinksql.model.lifecycle.streaming import Next, Start
+from airflow_provider_flinksql.model.lifecycle.steps import Next, Start
 from airflow_provider_flinksql.model.manifest import Manifest
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import Seen

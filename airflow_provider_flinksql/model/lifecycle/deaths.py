@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from airflow_provider_flinksql.errors import JobFailed
 from airflow_provider_flinksql.model.failures import shape
-from airflow_provider_flinksql.model.lifecycle.candidates import asked_for, asked_to_restart
+from airflow_provider_flinksql.model.lifecycle.consent import asked_for, asked_to_restart
 from airflow_provider_flinksql.model.lifecycle.situation import situation
 from airflow_provider_flinksql.model.manifest import Attempt, Deaths, Manifest
 from airflow_provider_flinksql.model.policy import Policy

@@ -7,7 +7,8 @@ from dataclasses import replace
 from airflow_provider_flinksql.errors import Blocked, JobFailed
 from airflow_provider_flinksql.model.lifecycle import steps as do
 from airflow_provider_flinksql.model.lifecycle.batch import choose_run
-from airflow_provider_flinksql.model.lifecycle.candidates import asked_for, has_written, last_consent
+from airflow_provider_flinksql.model.lifecycle.candidates import has_written
+from airflow_provider_flinksql.model.lifecycle.consent import asked_for, last_consent
 from airflow_provider_flinksql.model.lifecycle.losing import request_cancel, require_lasting
 from airflow_provider_flinksql.model.lifecycle.rollback import proven_broken
 from airflow_provider_flinksql.model.lifecycle.situation import (
@@ -18,7 +19,8 @@ from airflow_provider_flinksql.model.lifecycle.situation import (
     situation,
     used_up,
 )
-from airflow_provider_flinksql.model.lifecycle.streaming import Next, Start, choose, not_up
+from airflow_provider_flinksql.model.lifecycle.steps import Next, Start
+from airflow_provider_flinksql.model.lifecycle.streaming import choose, not_up
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import Detail, Seen

@@ -18,6 +18,9 @@ STEADY_MS = 2_000
 LATE_SUBMIT = 120.0
 """Seconds in which a submit may still land: the gateway retries for 60 s (measured), doubled."""
 
+LATE = "its submit may still land in the new JobManager"
+"""Why an ended attempt's id is burnt in a new life of the JobManager."""
+
 TRANSIENT = frozenset({"CANCELLING", "FAILING", "SUSPENDED", "RECONCILING"})
 
 Status = Literal["up", "unsettled", "not-up", "transient", "finished", "stopped", "ended", "missing", "elsewhere"]

@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import ClassVar
 
 from airflow_provider_flinksql.model.manifest import StopKind
 
 
 @dataclass(frozen=True)
 class Step:
-    """Base of all steps; the text form is ``Claim(4, version 2)``-like and stable, since people approve it."""
+    """Base of all steps; the text form is ``Claim(4, version 2)``-like and stable, since people approve it.
+
+    ``acts``: a server is asked for something, so the last look is over. ``written_first``: what is asked for is written
+    down before it is sent. ``only_records``: it writes down what has happened, so a plan of nothing else changes
+    nothing.
+    """
+
+    acts: ClassVar[bool] = False
+    written_first: ClassVar[bool] = False
+    only_records: ClassVar[bool] = False
 
     def __str__(self) -> str:
         values = [getattr(self, field.name) for field in fields(self)]
         return f"{type(self).__name__}({', '.join(str(value) for value in values if value is not None)})"
+
+
+@dataclass(frozen=True)
+class Wait(Step):
+    """Base of the steps that only wait. ``may_defer``: nothing is down meanwhile, so the worker may be left."""
+
+    number: int
+    may_defer: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
@@ -39,6 +57,9 @@ class Supersede(Claim):
 class RequestStop(Step):
     """Ask an attempt's job to end; written down before it is sent."""
 
+    acts: ClassVar[bool] = True
+    written_first: ClassVar[bool] = True
+
     attempt: int
     n: int
     kind: StopKind
@@ -49,6 +70,8 @@ class RequestStop(Step):
 class AwaitEnd(Step):
     """See what became of a requested stop. The worker stays: nothing waits half-stopped."""
 
+    acts: ClassVar[bool] = True
+
     attempt: int
     n: int
 
@@ -56,6 +79,8 @@ class AwaitEnd(Step):
 @dataclass(frozen=True)
 class End(Step):
     """Write down that the current attempt ended, as the evidence says."""
+
+    only_records: ClassVar[bool] = True
 
     number: int
 
@@ -71,6 +96,9 @@ class Pin(Step):
 class Submit(Step):
     """Send the job under the attempt's id, restoring what is pinned. The same id is sent until its fate is known."""
 
+    acts: ClassVar[bool] = True
+    written_first: ClassVar[bool] = True
+
     number: int
 
 
@@ -78,41 +106,42 @@ class Submit(Step):
 class Landed(Step):
     """Write down that the attempt's job was seen on the cluster."""
 
+    only_records: ClassVar[bool] = True
+
     number: int
 
 
 @dataclass(frozen=True)
-class AwaitRunning(Step):
-    """Wait until all tasks of the job run. May defer."""
-
-    number: int
+class AwaitRunning(Wait):
+    """Wait until all tasks of the job run."""
 
 
 @dataclass(frozen=True)
 class RequestProof(Step):
     """Ask for the checkpoint that proves the job healthy."""
 
+    acts: ClassVar[bool] = True
+    written_first: ClassVar[bool] = True
+
     number: int
     n: int
 
 
 @dataclass(frozen=True)
-class AwaitProof(Step):
-    """Wait for that checkpoint; before it, or without checkpoints, until the job was stable for a while. May defer."""
-
-    number: int
+class AwaitProof(Wait):
+    """Wait for that checkpoint; before it, or without checkpoints, until the job was stable for a while."""
 
 
 @dataclass(frozen=True)
-class AwaitFinished(Step):
-    """Wait until a bounded job has finished. May defer."""
-
-    number: int
+class AwaitFinished(Wait):
+    """Wait until a bounded job has finished."""
 
 
 @dataclass(frozen=True)
 class Confirm(Step):
     """Write down that the attempt is up; it is the current one from now on."""
+
+    only_records: ClassVar[bool] = True
 
     number: int
 
@@ -120,6 +149,8 @@ class Confirm(Step):
 @dataclass(frozen=True)
 class GiveUp(Step):
     """Close an attempt whose id can no longer start a job."""
+
+    only_records: ClassVar[bool] = True
 
     number: int
 
@@ -133,7 +164,9 @@ class Refuse(Step):
 
 @dataclass(frozen=True)
 class Burn(Step):
-    """Use up an attempt's id, so that a submit still on its way cannot start a job."""
+    """Use up an attempt's id, so that a submit still on its way cannot start a job. Written down once it is done."""
+
+    acts: ClassVar[bool] = True
 
     number: int
 
@@ -142,14 +175,16 @@ class Burn(Step):
 class Cancel(Step):
     """Cancel a job of this lineage that should not run: a submit that landed late."""
 
+    acts: ClassVar[bool] = True
+
     number: int
 
 
 @dataclass(frozen=True)
-class AwaitGone(Step):
+class AwaitGone(Wait):
     """Wait for the evidence to be complete: a job in transition, or a failover that may bring it back."""
 
-    number: int
+    may_defer: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)
@@ -164,9 +199,19 @@ class Adopt(Step):
     job_id: str
 
 
-Wait = AwaitRunning | AwaitProof | AwaitFinished
-WAITS = (AwaitRunning, AwaitProof, AwaitFinished)
-"""The steps during which nothing is down: only these may defer."""
+@dataclass(frozen=True)
+class Next:
+    """One step and why it is taken."""
 
-BOOKKEEPING = (End, Landed, Confirm, GiveUp)
-"""Steps that only write down what has happened: a plan of nothing else changes nothing."""
+    step: Step
+    why: str
+
+
+@dataclass(frozen=True)
+class Start:
+    """A new attempt is wanted. ``stop`` says how the running one is ended first (``None``: nothing runs)."""
+
+    query_version: int
+    fresh: bool
+    why: str
+    stop: StopKind | None = None

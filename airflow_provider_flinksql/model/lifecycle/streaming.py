@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from airflow_provider_flinksql.errors import Blocked, JobFailed
-from airflow_provider_flinksql.model.lifecycle.candidates import (
-    asked_for,
-    asked_to_restart,
-    candidates,
-    checkpoint_folder,
-)
+from airflow_provider_flinksql.model.lifecycle.candidates import candidates, checkpoint_folder
 from airflow_provider_flinksql.model.lifecycle.carry import carries, change_since
+from airflow_provider_flinksql.model.lifecycle.consent import asked_for, asked_to_restart
 from airflow_provider_flinksql.model.lifecycle.folders import next_savepoint_folder
 from airflow_provider_flinksql.model.lifecycle.losing import (
     nothing_to_lose,
@@ -21,30 +17,12 @@ from airflow_provider_flinksql.model.lifecycle.losing import (
     require_state,
 )
 from airflow_provider_flinksql.model.lifecycle.situation import Situation, situation
-from airflow_provider_flinksql.model.lifecycle.steps import AwaitGone, AwaitRunning, End, Record, Step
+from airflow_provider_flinksql.model.lifecycle.steps import AwaitGone, AwaitRunning, End, Next, Record, Start
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, StopKind
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import Seen
 from airflow_provider_flinksql.model.spec import Spec
 from airflow_provider_flinksql.model.verdict.judge import Change
-
-
-@dataclass(frozen=True)
-class Next:
-    """One step and why it is taken."""
-
-    step: Step
-    why: str
-
-
-@dataclass(frozen=True)
-class Start:
-    """A new attempt is wanted. ``stop`` says how the running one is ended first (``None``: nothing runs)."""
-
-    query_version: int
-    fresh: bool
-    why: str
-    stop: StopKind | None = None
 
 
 def choose(spec: Spec, manifest: Manifest, seen: Seen, policy: Policy) -> Next | Start | None:
