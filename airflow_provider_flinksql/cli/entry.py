@@ -10,6 +10,7 @@ from airflow_provider_flinksql.deploy.status import iso
 from airflow_provider_flinksql.errors import Blocked, FlinkSqlError
 from airflow_provider_flinksql.model.lifecycle.plan import Plan
 from airflow_provider_flinksql.model.lifecycle.steps import Claim, Submit
+from airflow_provider_flinksql.model.lifecycle.text import outline
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.spec import Spec
 from airflow_provider_flinksql.model.verdict.judge import judge
@@ -132,7 +133,7 @@ def plan_lines(entry: Entry, made: Plan, manifest: Manifest | None) -> list[str]
         fresh = any(isinstance(step, Claim) and step.fresh for step in made.steps)
         source = "nothing, it starts empty" if fresh else made.restored_from or "the savepoint that its stop will take"
         lines.append(f"  restores {source}")
-    return [*lines, *(f"  {step}" for step in entry.steps), f"  plan {entry.plan_digest}"]
+    return [*lines, *(f"  {phrase}" for phrase in outline(made.steps, manifest)), f"  plan {entry.plan_digest}"]
 
 
 def done_line(entry: Entry, made: Plan, result: Result, manifest: Manifest | None) -> str:

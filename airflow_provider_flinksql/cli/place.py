@@ -48,7 +48,10 @@ class Site:
         def say(line: str) -> None:
             self.progress.say(prefix + line)
 
-        return Flow(job, self.target, self.store, self.io, self.jobmanager, run_key, say, limits)
+        def warn(line: str) -> None:
+            say(f"warning: {line}")
+
+        return Flow(job, self.target, self.store, self.io, self.jobmanager, run_key, say, limits, warn=warn)
 
 
 @contextmanager

@@ -134,7 +134,8 @@ def _where(job: JobFile, error: StatementError) -> str:
 class Flow:
     """One job's way through a cluster, for one thread. ``run_key`` tells batch runs of one file apart.
 
-    ``say`` gets what happens line by line, ``planned`` the plan that a deploy begins with.
+    ``say`` gets what happens line by line, ``warn`` what a start will cost later, ``planned`` the plan that a deploy
+    begins with and what was on record then.
     """
 
     job: JobFile
@@ -145,7 +146,8 @@ class Flow:
     run_key: str | None = None
     say: Callable[[str], None] = log.info
     limits: Limits = DEFAULT_LIMITS
-    planned: Callable[[Plan], None] = lambda _: None
+    planned: Callable[[Plan, Manifest | None], None] = lambda *_: None
+    warn: Callable[[str], None] = log.warning
 
     @property
     def spec(self) -> Spec:
@@ -180,4 +182,4 @@ class Flow:
 
     def _deploy(self, earlier: Earlier | None = None) -> Deploy:
         clock = time.monotonic
-        return Deploy(self.target, self.store, self.io, clock, self.say, self.limits, self.planned, earlier)
+        return Deploy(self.target, self.store, self.io, clock, self.say, self.limits, self.planned, self.warn, earlier)

@@ -107,8 +107,9 @@ class Waiting:
 class Deploy:
     """One deploy of one job: at most one attempt and one stop are begun in its life.
 
-    ``say`` gets one line per step for people, ``planned`` the plan that it begins with; ``clock`` is monotonic and only
-    measures this deploy's own waits. ``earlier`` is the part of it that ended in :class:`Waiting`.
+    ``say`` gets one line per step for people, ``warn`` what a start will cost later, ``planned`` the plan that it
+    begins with and what was on record then. ``clock`` is monotonic and only measures this deploy's own waits.
+    ``earlier`` is the part of it that ended in :class:`Waiting`.
     """
 
     target: Target
@@ -117,7 +118,8 @@ class Deploy:
     clock: Callable[[], float]
     say: Callable[[str], None] = log.info
     limits: Limits = DEFAULT_LIMITS
-    planned: Callable[[Plan], None] = lambda _: None
+    planned: Callable[[Plan, Manifest | None], None] = lambda *_: None
+    warn: Callable[[str], None] = log.warning
     earlier: Earlier | None = None
     began: set[int] = field(default_factory=set)
     _claimed: set[int] = field(default_factory=set)
@@ -330,7 +332,7 @@ class Deploy:
     def _announce(self, spec: Spec, seen: Seen, made: Plan, manifest: Manifest | None) -> Plan:
         if any(isinstance(step, do.Claim) for step in made.steps):
             for warning in warnings(spec, seen):
-                self._say(f"Warning: {warning}")
+                self.warn(warning)
         begun = (manifest.pending or manifest.current) if manifest else None
         only_to_confirm = isinstance(made.steps[0], do.Confirm) if made.steps else False
         if begun and (made.action == "resume" or only_to_confirm):
@@ -339,7 +341,7 @@ class Deploy:
             its = stop and (begun is current or stop.purpose == begun.number)
             asked = f", {whose} stop {stop.state}" if stop and its else ""
             self._say(f"Attempt {begun.number} by {begun.by or begun.owner} was {begun.state}{asked}; going on.")
-        self.planned(made)
+        self.planned(made, manifest)
         return made
 
     def _describe(self, step: do.Step, why: str, manifest: Manifest | None) -> None:

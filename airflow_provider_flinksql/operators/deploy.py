@@ -34,6 +34,8 @@ from airflow_provider_flinksql.killed import OnKill, WorkerKilled
 from airflow_provider_flinksql.links import FlinkCheckpointsLink, FlinkJobLink
 from airflow_provider_flinksql.model.lifecycle import steps as do
 from airflow_provider_flinksql.model.lifecycle.plan import Plan
+from airflow_provider_flinksql.model.lifecycle.text import outline
+from airflow_provider_flinksql.model.manifest import Manifest
 from airflow_provider_flinksql.model.policy import Consent, Policy
 from airflow_provider_flinksql.model.spec import Spec
 from airflow_provider_flinksql.model.statement import final_statement, session_statements
@@ -182,7 +184,7 @@ class FlinkSqlDeployOperator(BaseOperator):
                 connect(settings, hook.resolve, killed.halt) as (target, io),
             ):
                 self._end_earlier_runs(context, job.spec, policy, settings, store)
-                flow = Flow(job, target, store, io, settings.jobmanager, key, self.log.info)
+                flow = Flow(job, target, store, io, settings.jobmanager, key, self.log.info, warn=self.log.warning)
                 flow.planned = self._show_plan
                 flow.limits = self._limits(conf.getfloat("flinksql", "defer_after", fallback=10.0))
                 try:
@@ -196,6 +198,8 @@ class FlinkSqlDeployOperator(BaseOperator):
                     self._remember(flow)
         if isinstance(done, Waiting):
             self._defer(done, wish)
+        if done.url:
+            self.log.info("Flink shows job %s at %s", done.job_id, done.url)
         return done.to_json()
 
     def _read(self, settings: Settings) -> JobFile:
@@ -259,9 +263,11 @@ class FlinkSqlDeployOperator(BaseOperator):
     def _limits(self, inline: float | None) -> Limits:
         return Limits(total=self.timeout.total_seconds() if self.timeout else float("inf"), inline=inline)
 
-    def _show_plan(self, made: Plan) -> None:
-        lines = [f"{made.action}: {made.reason} (verdict: {made.verdict})", *map(str, made.steps)]
-        self.plan = "\n".join(shown(line, MOST_OF_A_MESSAGE) for line in lines)
+    def _show_plan(self, made: Plan, manifest: Manifest | None) -> None:
+        judged = "" if made.verdict == "none" else f"; what that means for its state: {made.verdict}"
+        lines = [f"{made.action}: {made.reason}{judged}", *outline(made.steps, manifest)]
+        self.plan = "
+".join(shown(line, MOST_OF_A_MESSAGE) for line in lines)
         self.log.info("Plan: %s", shown_lines(self.plan))
 
     def _defer(self, waiting: Waiting, wish: Withdrawal | None) -> NoReturn:

@@ -137,9 +137,10 @@ def test_sql_plan_and_links_are_shown(run, flink, tmp_path, cancelled_afterwards
     assert shown["sql"].startswith("CREATE TEMPORARY TABLE numbers (")
     assert f"'path' = 'file://{tmp_path}/out'" in shown["sql"]
     assert shown["sql"].endswith("INSERT INTO written SELECT n FROM numbers;")
-    assert shown["plan"].splitlines()[0] == "start: it was never deployed (verdict: none)"
-    assert "Submit(1)" in shown["plan"]
+    assert shown["plan"].splitlines()[0] == "start: it was never deployed"
+    assert "start job of attempt 1" in shown["plan"]
     assert "Plan: start: it was never deployed" in ran.log
+    assert f"Flink shows job {ran.result['job_id']} at {page}" in ran.log
     assert ran.xcoms["deploy"]["_link_FlinkJobLink"] == f"{page}/overview" == ran.result["url"]
     assert ran.xcoms["deploy"]["_link_FlinkCheckpointsLink"] == f"{page}/checkpoints"
 

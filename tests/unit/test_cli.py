@@ -162,7 +162,10 @@ def test_a_job_that_is_only_to_be_recorded_is_something_to_do(cli, tmp_path, sto
     code, out, _ = cli("plan", file, *onejob.WHERE, "--store", store)
     assert code == 2
     *said, digest = out.splitlines()
-    assert said == ["orders: will be recorded, the job is not touched: only what does not run changed", "  Record()"]
+    assert said == [
+        "orders: will be recorded, the job is not touched: only what does not run changed",
+        "  write the file down; the job is not touched",
+    ]
     assert re.fullmatch("  plan [0-9a-f]{64}", digest)
 
 

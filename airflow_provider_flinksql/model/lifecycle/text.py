@@ -1,6 +1,8 @@
-"""Wording: what a step does, and what a job file leaves open, in sentences for people."""
+"""Words for people: what a plan will do, what a step does now, and what a job file leaves open."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from airflow_provider_flinksql.model.lifecycle import steps as do
 from airflow_provider_flinksql.model.lifecycle.candidates import candidates
@@ -38,6 +40,68 @@ def describe(step: do.Step, why: str, manifest: Manifest | None) -> str:
         case do.End(number) | do.GiveUp(number):
             return f"Attempt {number} is over: {why}."
     return _waiting(step, why, manifest)
+
+
+ENDING = {
+    "savepoint": "stop {} with a savepoint",
+    "drain": "drain {} and stop it with a savepoint",
+    "cancel": "cancel {}",
+}
+
+
+def outline(steps: Iterable[do.Step], manifest: Manifest | None) -> list[str]:
+    """The steps of a plan as a person reads them, one phrase each: ``stop job 6f47… with a savepoint``."""
+    return [_phrase(step, manifest) for step in steps]
+
+
+def _phrase(step: do.Step, manifest: Manifest | None) -> str:
+    match step:
+        case do.Check():
+            return "check the file on the cluster: jars, tables, setup, the query, free slots"
+        case do.Claim(number, version, fresh):
+            return f"write down attempt {number}, query version {version}{', which starts empty' if fresh else ''}"
+        case do.RequestStop(number, _, kind):
+            return ENDING[kind].format(f"job {_id(manifest, number)}")
+        case do.AwaitEnd(number):
+            return f"wait until job {_id(manifest, number)} has ended"
+        case do.Pin(number):
+            return f"choose what attempt {number} restores, and write it down"
+        case do.Submit(number):
+            return f"start job {_id(manifest, number)}"
+        case do.Confirm(number):
+            return f"write down that attempt {number} is up"
+        case do.End(number):
+            return f"write down that attempt {number} is over"
+        case do.GiveUp(number):
+            return f"give attempt {number} up"
+        case do.Refuse(number):
+            return f"write down that attempt {number} proved broken: what ran before it is to run again"
+        case do.Record():
+            return "write the file down; the job is not touched"
+    return _phrase_of_waiting(step, manifest)
+
+
+def _phrase_of_waiting(step: do.Step, manifest: Manifest | None) -> str:
+    match step:
+        case do.AwaitRunning(number):
+            return f"wait until all tasks of job {_id(manifest, number)} run"
+        case do.RequestProof():
+            return "ask it for a checkpoint, as the proof that it is healthy"
+        case do.AwaitProof():
+            return "wait for that proof"
+        case do.AwaitFinished(number):
+            return f"wait until job {_id(manifest, number)} has finished"
+        case do.AwaitGone(number):
+            return f"wait until it is certain what becomes of job {_id(manifest, number)}"
+        case do.Cancel(number):
+            return f"cancel a job of attempt {number} that should not run"
+        case do.Burn(number):
+            return f"burn the id of attempt {number}, so that a late submit starts nothing"
+        case do.Landed(number):
+            return f"write down that attempt {number} arrived on the cluster"
+        case do.Adopt(job_id):
+            return f"write down job {job_id} as this job, as it runs"
+    return str(step)
 
 
 def pinned(manifest: Manifest | None, number: int, seen: Seen) -> str | None:
@@ -80,8 +144,9 @@ def _attempt(manifest: Manifest | None, number: int) -> Attempt | None:
 
 
 def _id(manifest: Manifest | None, number: int) -> str:
-    attempt = _attempt(manifest, number)
-    return attempt.job_id if attempt else f"of attempt {number}"
+    if attempt := _attempt(manifest, number):
+        return attempt.job_id
+    return manifest.id("job", number) if manifest else f"of attempt {number}"
 
 
 def warnings(spec: Spec, seen: Seen) -> list[str]:
