@@ -28,6 +28,19 @@ class Parser(argparse.ArgumentParser):
         self.exit(USAGE, f"{self.prog}: {shown(message, MOST_OF_A_MESSAGE)}\n")
 
 
+class _Version(argparse.Action):
+    """The version is looked up only when it is asked for: that takes longer than the rest of the parser."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(nargs=0, **options)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        from importlib.metadata import version
+
+        print(f"flinksql {version('airflow-provider-flinksql')}")
+        parser.exit()
+
+
 def _stderr() -> Any:
     import sys
 
@@ -37,13 +50,22 @@ def _stderr() -> Any:
 def make_parser() -> Parser:
     """The whole command line."""
     parser = Parser(prog="flinksql", description="Flink SQL as declared jobs: plan, deploy, look after.")
+    parser.add_argument("--version", action=_Version, help="print the version of this package and exit")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     _add_plan(commands)
     _add_deploy(commands)
     _add_running(commands)
     _add_living(commands)
+    _add_init(commands)
     local_commands.add_parser(commands)
     return parser
+
+
+def _add_init(commands: Any) -> None:
+    init = _command(
+        commands, "init", "init", "write a small project that runs at once on the embedded Flink", place=False
+    )
+    init.add_argument("folder", type=Path, metavar="FOLDER", help="what is there already is left as it is, .env is not")
 
 
 def _add_plan(commands: Any) -> None:
@@ -128,7 +150,7 @@ def _add_living(commands: Any) -> None:
     savepoint.add_argument("name", metavar="NAME")
 
 
-def _command(commands: Any, name: str, module: str, purpose: str) -> Parser:
+def _command(commands: Any, name: str, module: str, purpose: str, *, place: bool = True) -> Parser:
     """A command whose code is ``name`` in ``cli.<module>``, imported when it runs."""
 
     def func(arguments: argparse.Namespace) -> int:
@@ -138,6 +160,12 @@ def _command(commands: Any, name: str, module: str, purpose: str) -> Parser:
     parser: Parser = commands.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
     parser.set_defaults(func=func, usage_error=parser.error)
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
+    if place:
+        _add_place(parser)
+    return parser
+
+
+def _add_place(parser: Parser) -> None:
     place = parser.add_argument_group("where (default: the embedded Flink, if it is up)")
     place.add_argument("--conn", metavar="ID", help="an Airflow connection; only this needs Airflow")
     place.add_argument("--gateway", metavar="URL", help="the SQL gateway (FLINKSQL_GATEWAY)")
@@ -147,7 +175,6 @@ def _command(commands: Any, name: str, module: str, purpose: str) -> Parser:
         metavar="URL",
         help="where manifests are kept, e.g. sqlite:////abs/file.db (FLINKSQL_STORE; default: a SQLite file of yours)",
     )
-    return parser
 
 
 def _add_paths(parser: Parser) -> None:
