@@ -15,7 +15,7 @@ with DAG(
     max_active_runs=1,
     default_args={"retries": 2, "retry_delay": timedelta(seconds=30)},
     doc_md=__doc__,
-):
+) as dag:
     FlinkSqlDeployOperator(
         task_id="deploy",
         job=str(Path(__file__).parents[1] / "jobs" / "orders.yaml"),
