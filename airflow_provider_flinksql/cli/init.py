@@ -33,7 +33,7 @@ def init(arguments: argparse.Namespace) -> int:
     if arguments.json:
         output.document(folder=str(folder), written=written)
     else:
-        print(f"{folder}: {', '.join(written)} written. Go on with its README.md.")
+        output.answer(f"{folder}: {', '.join(written)} written. Go on with its README.md.")
     return 0
 
 

@@ -37,7 +37,9 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
         from importlib.metadata import version
 
-        print(f"flinksql {version('airflow-provider-flinksql')}")
+        from airflow_provider_flinksql.cli import output
+
+        output.answer(f"flinksql {version('airflow-provider-flinksql')}")
         parser.exit()
 
 

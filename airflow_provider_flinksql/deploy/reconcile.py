@@ -332,7 +332,7 @@ class Deploy:
     def _announce(self, spec: Spec, seen: Seen, made: Plan, manifest: Manifest | None) -> Plan:
         if any(isinstance(step, do.Claim) for step in made.steps):
             for warning in warnings(spec, seen):
-                self.warn(warning)
+                self.warn(shown(warning, MOST_OF_A_MESSAGE))
         begun = (manifest.pending or manifest.current) if manifest else None
         only_to_confirm = isinstance(made.steps[0], do.Confirm) if made.steps else False
         if begun and (made.action == "resume" or only_to_confirm):

@@ -199,7 +199,7 @@ class FlinkSqlDeployOperator(BaseOperator):
         if isinstance(done, Waiting):
             self._defer(done, wish)
         if done.url:
-            self.log.info("Flink shows job %s at %s", done.job_id, done.url)
+            self.log.info("Flink shows job %s at %s", shown(done.job_id), shown(done.url))
         return done.to_json()
 
     def _read(self, settings: Settings) -> JobFile:
@@ -266,8 +266,7 @@ class FlinkSqlDeployOperator(BaseOperator):
     def _show_plan(self, made: Plan, manifest: Manifest | None) -> None:
         judged = "" if made.verdict == "none" else f"; what that means for its state: {made.verdict}"
         lines = [f"{made.action}: {made.reason}{judged}", *outline(made.steps, manifest)]
-        self.plan = "
-".join(shown(line, MOST_OF_A_MESSAGE) for line in lines)
+        self.plan = "\n".join(shown(line, MOST_OF_A_MESSAGE) for line in lines)
         self.log.info("Plan: %s", shown_lines(self.plan))
 
     def _defer(self, waiting: Waiting, wish: Withdrawal | None) -> NoReturn:
