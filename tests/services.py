@@ -73,7 +73,8 @@ class ObjectStore:
 
     def requests(self) -> list[str]:
         """What was asked so far: ``GET /flink?list-type=2…``."""
-        return re.findall(r'"([A-Z]+ \S+) HTTP', self._log.read_text())
+        coloured = r"(?:\x1b\[[0-9;]*m)*"  # what is not 200 is
+        return re.findall(rf'"{coloured}([A-Z]+ \S+) HTTP', self._log.read_text())
 
 
 @contextmanager

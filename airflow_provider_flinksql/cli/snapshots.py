@@ -24,6 +24,9 @@ from airflow_provider_flinksql.targets.look import search
 
 COLUMNS = ("chosen", "kind", "attempt", "checkpoint_id", "time", "source", "location", "why")
 
+MOST = 20
+"""So many checkpoints of one attempt are shown from its folder."""
+
 
 def snapshots(arguments: argparse.Namespace) -> int:
     """Say what there is, from record, JobManager, archives and folders."""
@@ -66,12 +69,25 @@ def _found(
     except (Unreachable, Misconfigured) as error:
         notes.append(f"No cluster tells of it, so this is what the record and the folders say. {error}")
     live = {job.job_id for job in seen.jobs if job.live}
-    found = [search(files, attempt) for attempt in attempts if attempt.job_id not in live]
-    if not all(looked for _, looked in found):
-        notes.append("Some folders cannot be looked into from here; what lies there is not listed.")
-    lying = [snapshot for snapshots, _ in found for snapshot in snapshots]
+    lying = _lying(files, [attempt for attempt in attempts if attempt.job_id not in live], notes)
     seen = replace(seen, now=time.time(), snapshots=(*seen.snapshots, *lying))
     return explain(manifest, ended, seen, _gone(files, attempts, seen)), notes
+
+
+def _lying(files: StateFiles, attempts: list[Attempt], notes: list[str]) -> list[Snapshot]:
+    """What lies in the folders of these attempts; what is not shown of it is noted."""
+    lying: list[Snapshot] = []
+    unseen = False
+    for attempt in attempts:
+        found, looked = search(files, attempt, MOST + 1)
+        unseen = unseen or not looked
+        checkpoints = [one for one in found if one.kind == "checkpoint"]
+        if len(checkpoints) > MOST:
+            notes.append(f"Of {attempt.checkpoint_folder} the newest {MOST} checkpoints are shown; there are older ones.")
+        lying += [one for one in found if one not in checkpoints[MOST:]]
+    if unseen:
+        notes.append("Some folders cannot be looked into from here; what lies there is not listed.")
+    return lying
 
 
 def _gone(files: StateFiles, attempts: list[Attempt], seen: Seen) -> set[str]:

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -25,6 +26,7 @@ _FILE = re.compile(r"file:(?://(?:localhost)?(?=/)|(?=/(?!/)))")
 _S3 = re.compile(r"s3[apn]?://")
 _REMOTE = {"s3": "s3", "s3a": "s3", "s3p": "s3", "s3n": "s3", "gs": "gs", "abfs": "abfs", "abfss": "abfss", "az": "az"}
 _METADATA = "_metadata"
+_CHECKPOINT = re.compile(r"chk-(?:0|[1-9][0-9]{0,18})")
 _HEAD = struct.Struct(">iiq")  # magic, version, checkpoint id: alike in every version (measured: 1.20.3, 2.3.0)
 _MAGIC = 0x4960672D
 _PATIENCE = {"timeout": "30s", "connect_timeout": "4s"}
@@ -74,17 +76,31 @@ class StateFiles:
         self._options = options or {}
         self._buckets: dict[str, Files] = {}
 
-    def completed_checkpoints(self, folder: str) -> list[Kept]:
-        """The completed checkpoints of a job, newest first; ``folder`` holds its ``chk-N``."""
-        found = self._complete(folder, lambda name: name.startswith("chk-") and name[4:].isdigit())
-        return sorted(found, key=lambda kept: kept.checkpoint_id, reverse=True)
+    def completed_checkpoints(self, folder: str, most: int | None = None) -> list[Kept]:
+        """The completed checkpoints of a job, newest first, and no more than ``most``; ``folder`` holds its ``chk-N``.
+
+        N is the id of the checkpoint, so they are opened from the highest one down, until none below can be newer.
+        """
+        found: list[Kept] = []
+        with self._looking_into(folder.rstrip("/")) as (files, path):
+            numbered = {int(name[4:]): name for name in files.folders(path) if _CHECKPOINT.fullmatch(name)}
+            for number in sorted(numbered, reverse=True):
+                if most is not None and sum(kept.checkpoint_id >= number for kept in found) >= most:
+                    break
+                if kept := _kept(files, f"{path}/{numbered[number]}", f"{folder.rstrip('/')}/{numbered[number]}"):
+                    found.append(kept)
+        return sorted(found, key=lambda kept: kept.checkpoint_id, reverse=True)[:most]
 
     def find_savepoint(self, folder: str) -> Kept | None:
         """The one complete savepoint in a folder that was given to one stop, or None."""
-        found = self._complete(folder, lambda name: name.startswith("savepoint-"))
+        base = folder.rstrip("/")
+        with self._looking_into(base) as (files, path):
+            names = (name for name in sorted(files.folders(path)) if name.startswith("savepoint-"))
+            complete = filter(None, (_kept(files, f"{path}/{name}", f"{base}/{name}") for name in names))
+            found = list(islice(complete, 2))  # a second one is one too many
         if len(found) > 1:
-            names = ", ".join(sorted(kept.location.rpartition("/")[2] for kept in found))
-            raise Misconfigured(f"{folder} holds {len(found)} savepoints ({names}) where one was expected")
+            names = (kept.location.rpartition("/")[2] for kept in found)
+            raise Misconfigured(f"{folder} holds at least 2 savepoints ({', '.join(names)}) where one was expected")
         return found[0] if found else None
 
     def find(self, location: str) -> Kept | None:
@@ -116,12 +132,6 @@ class StateFiles:
         with self._looking_into(location) as (files, path):
             found = files.read(path)
         return found and found[0]
-
-    def _complete(self, folder: str, wanted: Callable[[str], bool]) -> list[Kept]:
-        base = folder.rstrip("/")
-        with self._looking_into(base) as (files, path):
-            found = [_kept(files, f"{path}/{name}", f"{base}/{name}") for name in files.folders(path) if wanted(name)]
-        return [kept for kept in found if kept]
 
     @contextmanager
     def _looking_into(self, location: str) -> Iterator[tuple[Files, str]]:
@@ -206,7 +216,10 @@ class _Bucket:
         return [prefix.rstrip("/").rpartition("/")[2] for prefix in found["common_prefixes"]]
 
     def sees(self, path: str) -> bool:
-        self.folders(path)
+        import obstore
+
+        with self._asking(path):
+            next(iter(obstore.list(self._store, f"{path}/", chunk_size=1)), None)  # one request, whatever lies there
         return True
 
     def read(self, path: str, most: int | None = None) -> tuple[bytes, float] | None:

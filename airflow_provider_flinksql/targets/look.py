@@ -139,8 +139,9 @@ class Look:
                 details[attempt.job_id], own = await self._closely(sighting, attempt)
                 if closely and sighting.live and attempt.state == "confirmed":
                     hidden = unseen(self._files, attempt, told=bool(own))
-            silent = attempt.had_state and attempt.job_id in details  # what is told may be some seconds old
-            if not own and (sighting is None or silent or self._of_another_life(attempt)):
+            asked = attempt.job_id in details  # what is told may be some seconds old
+            silent = asked and (attempt.had_state or self._of_another_life(attempt))
+            if not own and (sighting is None or silent):
                 own, found = search(self._files, attempt)
                 searched = searched and found
             snapshots += own
@@ -305,16 +306,19 @@ def _stopped_with(checkpoints: Checkpoints | None, sighting: Sighting) -> Checkp
     return checkpoints.stopped_with if checkpoints and sighting.state == "FINISHED" else None
 
 
-def search(files: StateFiles, attempt: Attempt) -> tuple[list[Snapshot], bool]:
-    """Look into the folders of a job that the JobManager does not list; ``False``: they cannot be looked into."""
+def search(files: StateFiles, attempt: Attempt, most: int = 1) -> tuple[list[Snapshot], bool]:
+    """Look into the folders of a job that the JobManager does not list; ``False``: they cannot be looked into.
+
+    The newest state is found there, and the newest ``most`` of its checkpoints.
+    """
     if attempt.spec.mode == "batch":
         return [], True
     if attempt.checkpoint_folder is None:
         return [], not attempt.had_state
     try:
-        completed = files.completed_checkpoints(attempt.checkpoint_folder)
-        folders = [stop.folder for stop in attempt.stops if stop.folder] + [s.folder for s in attempt.savepoints]
-        saved = [files.find_savepoint(folder) for folder in folders]
+        completed = files.completed_checkpoints(attempt.checkpoint_folder, most)
+        newest = completed[0].checkpoint_id if most == 1 and completed else 0
+        saved = [files.find_savepoint(folder) for folder in _folders(attempt, newest)]
     except Unseen:
         return [], False
     found: list[tuple[Literal["checkpoint", "savepoint"], Kept]] = [("checkpoint", kept) for kept in completed]
@@ -326,3 +330,9 @@ def search(files: StateFiles, attempt: Attempt) -> tuple[list[Snapshot], bool]:
         Snapshot(kept.location, kind, "folder", attempt.number, kept.checkpoint_id, kept.time, attempt.job_id)
         for kind, kept in found
     ], True
+
+
+def _folders(attempt: Attempt, newest: int) -> list[str]:
+    """The folders of the attempt's savepoints, but for those that are known to be older than checkpoint ``newest``."""
+    taken = (one for one in attempt.savepoints if one.checkpoint_id is None or one.checkpoint_id >= newest)
+    return [*(stop.folder for stop in attempt.stops if stop.folder), *(one.folder for one in taken)]

@@ -76,3 +76,20 @@ def test_the_number_of_shared_files_costs_no_request(s3, files, put):
         put(f"shared/job/shared/{number}")
     assert requests() == few
     assert few <= 3
+
+
+def test_the_newest_of_many_checkpoints_takes_a_list_a_thousand_and_one_look(s3, files, put):
+    for number in range(1, 1151):
+        put(f"many/job/chk-{number}/_metadata", number)
+    put("many/job/chk-1151/data")
+    before = len(s3.requests())
+    [found] = files.completed_checkpoints("s3://flink/many/job", 1)
+    asked = [line.partition(" ")[0] for line in s3.requests()[before:]]
+    assert found.checkpoint_id == 1150
+    assert sorted(asked) == ["GET"] * 3 + ["HEAD"] * 2  # two pages of a list and the head of one file
+
+
+def test_whether_a_folder_is_seen_takes_one_request_whatever_lies_there(s3, files):
+    before = len(s3.requests())
+    assert files.sees("s3://flink/many/job")
+    assert len(s3.requests()) - before == 1

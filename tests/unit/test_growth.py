@@ -1,19 +1,23 @@
 """What many jobs, attempts, checkpoints and stops cost: counted, since time depends on the machine."""
 
 import json
+import struct
 import uuid
+from contextlib import nullcontext
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import crowd
+import onejob
 from airflow_provider_flinksql.cli import main
 from airflow_provider_flinksql.clients.flink import JobListing
 from airflow_provider_flinksql.clients.http import SyncIO
-from airflow_provider_flinksql.model.manifest import Manifest
+from airflow_provider_flinksql.clients.statefiles import Kept, StateFiles
+from airflow_provider_flinksql.model.manifest import Manifest, Savepoint, Stop
 from airflow_provider_flinksql.targets import connect
-from airflow_provider_flinksql.targets.look import Survey
+from airflow_provider_flinksql.targets.look import Survey, search
 
 LINEAGE = "5a1c2a52-0000-4000-8000-000000000001"
 
@@ -58,3 +62,66 @@ def test_a_look_finds_every_job_of_the_name_and_every_id_of_the_lineage_whatever
     assert {job.id for job in found} == {
         job.id for job in jobs if job.name == "orders" or job.id == more or job.id in past
     }
+
+
+class Counted:
+    """A disk with these checkpoints in one folder (id: whether it is complete); ``read`` are those that were opened."""
+
+    def __init__(self, checkpoints, others=()):
+        self._checkpoints, self._others = checkpoints, others
+        self.opened = []
+
+    def folders(self, path):
+        return [*self._others, *(f"chk-{number}" for number in self._checkpoints)]
+
+    def sees(self, path):
+        return True
+
+    def read(self, path, most=None):
+        number = int(path.split("/")[-2].removeprefix("chk-"))
+        self.opened.append(number)
+        return (struct.pack(">iiq", 0x4960672D, 6, number), 1.0) if self._checkpoints[number] else None
+
+
+CHECKPOINTS = st.dictionaries(st.integers(0, 2000), st.booleans(), max_size=40)
+OTHERS = ("shared", "taskowned", "chk-", "chk-x", "chk-٣", "chk-007", "chk--1", f"chk-{'9' * 5000}", "savepoint-1")
+
+
+@given(CHECKPOINTS, st.integers(1, 5))
+def test_the_newest_checkpoints_are_found_and_none_that_is_older_is_opened(checkpoints, most):
+    disk = Counted(checkpoints, OTHERS)
+    files = StateFiles()
+    files._looking_into = lambda folder: nullcontext((disk, folder))
+    complete = sorted((number for number, whole in checkpoints.items() if whole), reverse=True)
+    found = files.completed_checkpoints("/job", most)
+    assert [kept.checkpoint_id for kept in found] == complete[:most]
+    last = complete[most - 1] if len(complete) >= most else -1
+    assert disk.opened == sorted((number for number in checkpoints if number >= last), reverse=True)
+
+
+def test_a_savepoint_that_is_older_than_the_newest_checkpoint_is_not_looked_for(tmp_path):
+    taken = [Savepoint(n, f"/s/{n}", "me", 1.0, "completed", f"/s/{n}/savepoint-1", n * 10) for n in range(1, 20)]
+    stops = tuple(Stop(n, "savepoint", f"/stop/{n}", None, "failed") for n in (1, 2))
+    looked_at = []
+    files = StateFiles()
+    files.completed_checkpoints = lambda folder, most: [Kept(f"{folder}/chk-175", 175, 1.0)]
+    files.find_savepoint = looked_at.append
+    _, manifest = onejob.on_record(tmp_path, checkpoint_folder="/c", savepoints=tuple(taken), stops=stops)
+    found, _ = search(files, manifest.current)
+    assert [one.checkpoint_id for one in found] == [175]
+    assert looked_at == ["/stop/1", "/stop/2", "/s/18", "/s/19"]
+
+
+def test_snapshots_shows_the_newest_of_many_checkpoints_and_says_that_there_are_more(cli, tmp_path):
+    for number in range(1, 31):
+        folder = tmp_path / "c" / f"chk-{number}"
+        folder.mkdir(parents=True)
+        (folder / "_metadata").write_bytes(struct.pack(">iiq", 0x4960672D, 6, number))
+    _, manifest = onejob.on_record(tmp_path, checkpoint_folder=f"file://{tmp_path}/c")
+    server = onejob.OneJob(manifest)
+    server._answers["/jobs/overview"] = {"jobs": []}
+    server.listen()
+    document = json.loads(cli("snapshots", "orders", "--json")[1])
+    assert [one["checkpoint_id"] for one in document["snapshots"]] == list(range(30, 10, -1))
+    assert [one["chosen"] for one in document["snapshots"]] == [True] + [False] * 19
+    assert any("older ones" in note for note in document["notes"])
