@@ -83,7 +83,7 @@ def _lying(files: StateFiles, attempts: list[Attempt], notes: list[str]) -> list
         unseen = unseen or not looked
         checkpoints = [one for one in found if one.kind == "checkpoint"]
         if len(checkpoints) > MOST:
-            notes.append(f"Of {attempt.checkpoint_folder} the newest {MOST} checkpoints are shown; there are older ones.")
+            notes.append(f"The newest {MOST} checkpoints of {attempt.checkpoint_folder} are shown; older ones lie there.")
         lying += [one for one in found if one not in checkpoints[MOST:]]
     if unseen:
         notes.append("Some folders cannot be looked into from here; what lies there is not listed.")

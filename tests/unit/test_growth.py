@@ -124,4 +124,4 @@ def test_snapshots_shows_the_newest_of_many_checkpoints_and_says_that_there_are_
     document = json.loads(cli("snapshots", "orders", "--json")[1])
     assert [one["checkpoint_id"] for one in document["snapshots"]] == list(range(30, 10, -1))
     assert [one["chosen"] for one in document["snapshots"]] == [True] + [False] * 19
-    assert any("older ones" in note for note in document["notes"])
+    assert any("older ones lie there" in note for note in document["notes"])
