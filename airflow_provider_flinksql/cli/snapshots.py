@@ -83,7 +83,8 @@ def _lying(files: StateFiles, attempts: list[Attempt], notes: list[str]) -> list
         unseen = unseen or not looked
         checkpoints = [one for one in found if one.kind == "checkpoint"]
         if len(checkpoints) > MOST:
-            notes.append(f"The newest {MOST} checkpoints of {attempt.checkpoint_folder} are shown; older ones lie there.")
+            where = attempt.checkpoint_folder
+            notes.append(f"The newest {MOST} checkpoints in {where} are shown; older ones lie there, too.")
         lying += [one for one in found if one not in checkpoints[MOST:]]
     if unseen:
         notes.append("Some folders cannot be looked into from here; what lies there is not listed.")
