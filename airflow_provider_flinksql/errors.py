@@ -38,6 +38,7 @@ nobody who raises, prints or logs one has to think of it. All else that is shown
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -72,6 +73,23 @@ def shown_lines(text: str, most: int = 20_000) -> str:
 
 def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
+
+
+class Said(str):
+    """What a server said, rid of secrets. ``words`` are its own: to decide by, and never to be shown or kept."""
+
+    __slots__ = ("words",)
+    words: str
+
+    def __new__(cls, words: str = "", redact: Callable[[str], str] = str) -> Said:
+        """``redact`` takes the secrets out."""
+        said = super().__new__(cls, redact(words))
+        said.words = words
+        return said
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        """A copy is a text like any other."""
+        return str, (str(self),)
 
 
 class FlinkSqlError(Exception):
@@ -200,12 +218,12 @@ class Unreachable(ServiceError):
 
 
 class Refused(ServiceError):
-    """A server answered no. ``status`` is the HTTP status, ``detail`` the whole answer (never shown to users)."""
+    """A server answered no. ``status`` is the HTTP status, ``detail`` the whole answer (too long to be shown)."""
 
     def __init__(self, message: str, status: int, detail: str = "") -> None:
         super().__init__(message)
         self.status = status
-        self.detail = detail
+        self.detail = detail if isinstance(detail, Said) else Said(detail)
         self.retryable = status == 429 or status >= 500
 
 

@@ -13,6 +13,7 @@ from airflow_provider_flinksql.errors import (
     Misconfigured,
     NotFound,
     Refused,
+    Said,
     Unauthorized,
     Unreachable,
     shown,
@@ -49,7 +50,7 @@ def decoded(response: httpx.Response, server: str, redact: Callable[[str], str] 
     where = f"{server} {_shown(response.request.url)}"
     if response.is_redirect:
         raise Misconfigured(
-            f"{where} redirects to {root_cause(response.headers['location'])}. "
+            f"{where} redirects to {root_cause(Said(response.headers['location'], redact))}. "
             "Redirects are not followed, since credentials would go along: give the final URL."
         )
     try:
@@ -66,16 +67,17 @@ def _refusal(
     status: int, body: Any, *, where: str, asked: str, server: str, redact: Callable[[str], str]
 ) -> FlinkSqlError:
     errors = body.get("errors") if isinstance(body, dict) else None
-    detail = redact("\n".join(str(error) for error in errors)) if isinstance(errors, list) else ""
+    words = "\n".join(str(error) for error in errors) if isinstance(errors, list) else ""
+    detail, root = Said(words, redact), Said(words.removeprefix("Internal server error.\n"), redact)
     if detail:
         log.debug("%s answered %s to %s: %s", shown(where), status, shown(asked), shown_lines(detail))
-    said = root_cause(detail.removeprefix("Internal server error.\n"))
+    said = root_cause(root)
     message = f"{where} answered {status} to {asked}{f': {said}' if said else ''}"
     if status in (401, 403):
         return Unauthorized(f"{message}. Check the connection's credentials.", status, detail)
     if status in TRANSIENT:
         return Refused(message, status, detail)
-    if not detail or detail.startswith(_NO_SUCH_PATH):
+    if not detail or detail.words.startswith(_NO_SUCH_PATH):
         return Misconfigured(
             f"{where} answers, but not as a {server} ({status} to {asked}). "
             "Check host, port and path; the SQL gateway and the JobManager have different ports."

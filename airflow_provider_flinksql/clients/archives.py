@@ -20,6 +20,7 @@ class Archive:
     """The :class:`.http.IO` of a JobManager that speaks of this one ended job: the same requests, the same answers."""
 
     timeout = 30.0
+    secrets: tuple[str, ...] = ()
 
     def __init__(self, answers: Mapping[str, str]) -> None:
         self._answers = answers

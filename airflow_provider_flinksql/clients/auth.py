@@ -43,6 +43,12 @@ class Auth:
             raise Misconfigured("auth: the token holds a line break or another character that cannot be sent")
         return cls(kind=kind, **given)
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What a server could repeat and nobody is to read."""
+        sent = self.headers().get("Authorization", "").partition(" ")[2]
+        return tuple(value for value in (self.login, self.password, self.token, sent) if value)
+
     def headers(self) -> dict[str, str]:
         """The headers to send with each request."""
         match self.kind:

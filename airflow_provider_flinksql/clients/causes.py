@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from airflow_provider_flinksql.errors import Said
+
 LONGEST = 500
 
 # The "Caused by: " is optional: a nested RestClientException quotes another server's trace at the start of a line.
-_EXCEPTION = re.compile(r"^(?:Caused by: )?(?:[\w$]+\.)+([\w$]*(?:Exception|Error))(?:: (.*))?$", re.MULTILINE)
+_EXCEPTION = re.compile(r"^(?:Caused by: )?(?:[\w$*]+\.)+([\w$*]*(?:Exception|Error))(?:: (.*))?$", re.MULTILINE)
 _END_OF_MESSAGE = re.compile(r"^(?:\tat |\t\.\.\. |Caused by:|End of exception on server side|Was expecting one of)")
 _POSITION = re.compile(r"\b(?:[Ff]rom|[Aa]t) line (\d+), column (\d+)")
 _PRINTED_POSITION = re.compile(
@@ -33,7 +35,7 @@ def causes(trace: str) -> list[Cause]:
     return [Cause(match[1], _message(trace, match)) for match in _EXCEPTION.finditer(trace)]
 
 
-def cause(trace: str) -> Cause:
+def cause(trace: Said) -> Cause:
     """The innermost exception of a trace; of text that is no trace, its first line.
 
     Positions in the SQL are left out (see :func:`position`), and so are Java's object hashes, which differ at each
@@ -48,12 +50,12 @@ def cause(trace: str) -> Cause:
     return chain[-1]
 
 
-def root_cause(trace: str) -> str:
+def root_cause(trace: Said) -> str:
     """The innermost exception of a trace as one line of at most 500 characters."""
     return _short(str(cause(trace)))
 
 
-def position(trace: str) -> tuple[int, int] | None:
+def position(trace: Said) -> tuple[int, int] | None:
     """Line and column in the SQL, from 1. The innermost cause has often lost them, so the first mention counts."""
     if not (found := _POSITION.search(trace)):
         return None

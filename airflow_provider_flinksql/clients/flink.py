@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from airflow_provider_flinksql.clients.answers import reading
 from airflow_provider_flinksql.clients.causes import root_cause
 from airflow_provider_flinksql.clients.http import IO, request
-from airflow_provider_flinksql.errors import Misconfigured, NotFound, Refused
+from airflow_provider_flinksql.clients.redactor import Redactor
+from airflow_provider_flinksql.errors import Misconfigured, NotFound, Refused, Said
 
 SERVER = "Flink JobManager"
 
@@ -139,11 +140,17 @@ class JobManager:
     """One JobManager. A job it does not know is :class:`NotFound`.
 
     ``trigger_id`` (32 hex digits) names a request: sent twice it is one request, so these calls are retried.
+    ``redact`` takes secrets out of whatever it says in words; not given, those we prove ourselves by.
     """
 
-    def __init__(self, io: IO, deadline: float | None = None) -> None:
+    def __init__(self, io: IO, deadline: float | None = None, redact: Callable[[str], str] | None = None) -> None:
         self._io = io
         self._deadline = deadline
+        self._redact = redact or Redactor(io.secrets)
+
+    def heard(self, io: IO, deadline: float | None = None) -> JobManager:
+        """The same JobManager by another way: its archive, or one that knows another deadline."""
+        return JobManager(io, deadline, self._redact)
 
     def grant(self, seconds: float) -> None:
         """Make the deadline later, by what was let pass without asking anything."""
@@ -220,7 +227,7 @@ class JobManager:
         """What a job has failed of, newest first."""
         body = await self._get(f"/jobs/{job_id}/exceptions", {"maxExceptions": str(most)})
         with reading(SERVER, "GET /jobs/:id/exceptions"):
-            return [_exception(entry) for entry in body["exceptionHistory"]["entries"]]
+            return [self._exception(entry) for entry in body["exceptionHistory"]["entries"]]
 
     async def stop(
         self,
@@ -258,7 +265,7 @@ class JobManager:
     async def savepoint_status(self, job_id: str, trigger_id: str) -> SavepointStatus:
         """What became of :meth:`stop` or :meth:`savepoint`."""
         state, operation, trace = await self._operation(f"/jobs/{job_id}/savepoints/{trigger_id}")
-        saved = _SAVED_NEVERTHELESS.search(trace)
+        saved = _SAVED_NEVERTHELESS.search(trace.words)
         location = saved[1] if saved else operation.get("location")
         return SavepointStatus(state, location=location, cause=root_cause(trace) or None)
 
@@ -281,21 +288,22 @@ class JobManager:
             if refused.status != 409:  # "has already reached another terminal state"
                 raise
 
-    async def _operation(self, path: str) -> tuple[OperationState, dict[str, Any], str]:
+    async def _operation(self, path: str) -> tuple[OperationState, dict[str, Any], Said]:
         """State, outcome and, if it failed, the trace of an asynchronous request."""
         try:
             body = await self._get(path)
         except NotFound as missing:
-            if "There is no " not in missing.detail:
+            if "There is no " not in missing.detail.words:
                 raise
-            return "unknown", {}, ""
+            return "unknown", {}, Said()
         with reading(SERVER, "GET …/:triggerId"):
             operation = body.get("operation") or {}
             if body["status"]["id"] != "COMPLETED":
-                return "in-progress", operation, ""
+                return "in-progress", operation, Said()
             # savepoints and checkpoints spell it differently
             failure = operation.get("failure-cause") or operation.get("failureCause")
-            return ("failed", operation, failure["stack-trace"]) if failure else ("completed", operation, "")
+            trace = Said(failure["stack-trace"], self._redact) if failure else Said()
+            return ("failed" if failure else "completed"), operation, trace
 
     async def _trigger(self, path: str, body: dict[str, Any]) -> str:
         answer = await self._ask("POST", path, json=body)
@@ -306,7 +314,7 @@ class JobManager:
         try:
             return await self._get(path)
         except NotFound as missing:
-            if re.search(r"Checkpointing (has not been|is not) enabled", missing.detail):
+            if re.search(r"Checkpointing (has not been|is not) enabled", missing.detail.words):
                 return None
             raise
 
@@ -314,7 +322,15 @@ class JobManager:
         return await self._ask("GET", path, params=params)
 
     async def _ask(self, method: str, path: str, **content: Any) -> Any:
-        return await request(self._io, method, path, server=SERVER, retries=True, deadline=self._deadline, **content)
+        content |= {"deadline": self._deadline, "redact": self._redact}
+        return await request(self._io, method, path, server=SERVER, retries=True, **content)
+
+    def _exception(self, entry: Mapping[str, Any]) -> JobException:
+        # a failure that is not retried is the job's own; the task stands among the concurrent ones then
+        entries = [entry, *entry.get("concurrentExceptions", [])]
+        task = next((Said(one["taskName"], self._redact) for one in entries if one.get("taskName")), None)
+        cause = root_cause(Said(entry["stacktrace"], self._redact))
+        return JobException(time=entry["timestamp"], cause=cause, task=task)
 
 
 def _checkpoint(entry: Mapping[str, Any]) -> Checkpoint:
@@ -341,11 +357,3 @@ def _restored(entry: Mapping[str, Any]) -> Restored:
 def _location(entry: Mapping[str, Any]) -> str | None:
     path: str | None = entry.get("external_path")
     return None if path is None or path.startswith("<") else path  # <checkpoint-not-externally-addressable>
-
-
-def _exception(entry: Mapping[str, Any]) -> JobException:
-    # a failure that is not retried is the job's own; the task stands among the concurrent ones then
-    task = next(
-        (one["taskName"] for one in [entry, *entry.get("concurrentExceptions", [])] if one.get("taskName")), None
-    )
-    return JobException(time=entry["timestamp"], cause=root_cause(entry["stacktrace"]), task=task)

@@ -16,6 +16,7 @@ from typing import Any, Literal, Self
 from airflow_provider_flinksql.clients.answers import reading
 from airflow_provider_flinksql.clients.causes import Cause, cause, causes, position
 from airflow_provider_flinksql.clients.http import IO, request
+from airflow_provider_flinksql.clients.redactor import Redactor
 from airflow_provider_flinksql.clients.refusals import refusal
 from airflow_provider_flinksql.errors import (
     DeadlineExceeded,
@@ -91,22 +92,24 @@ class _Pages:
 
 
 class Gateway:
-    """One SQL gateway."""
+    """One SQL gateway. ``redact`` takes secrets out of whatever it says; not given, those we prove ourselves by."""
 
-    def __init__(self, io: IO, deadline: float | None = None) -> None:
+    def __init__(self, io: IO, deadline: float | None = None, redact: Callable[[str], str] | None = None) -> None:
         self._io = io
         self._deadline = deadline
+        self._redact = redact or Redactor(io.secrets)
 
     async def info(self) -> str:
         """The Flink version of the gateway."""
-        body = await request(self._io, "GET", f"{API}/info", server=SERVER, deadline=self._deadline)
+        body = await request(
+            self._io, "GET", f"{API}/info", server=SERVER, deadline=self._deadline, redact=self._redact
+        )
         with reading(SERVER, "GET /info"):
             return str(body["version"])
 
     async def open_session(
         self,
         properties: Mapping[str, str] | None = None,
-        redact: Callable[[str], str] = str,
         deadline: float | None = None,
     ) -> Session:
         """A fresh session: ``async with await gateway.open_session() as session``, or :meth:`Session.close` it.
@@ -122,10 +125,10 @@ class Gateway:
             server=SERVER,
             retries=True,
             deadline=self._deadline if deadline is None else deadline,
-            redact=redact,
+            redact=self._redact,
         )
         with reading(SERVER, "POST /sessions"):
-            return Session(self._io, answer["sessionHandle"], redact, self._deadline)
+            return Session(self._io, answer["sessionHandle"], self._redact, self._deadline)
 
 
 class Session:
@@ -135,10 +138,12 @@ class Session:
     themselves are never shown.
     """
 
-    def __init__(self, io: IO, handle: str, redact: Callable[[str], str] = str, deadline: float | None = None) -> None:
+    def __init__(
+        self, io: IO, handle: str, redact: Callable[[str], str] | None = None, deadline: float | None = None
+    ) -> None:
         self._io = io
         self._path = f"{API}/sessions/{handle}"
-        self._redact = redact
+        self._redact = redact or Redactor(io.secrets)
         self._deadline = deadline
         self._running = False  # a statement whose end was not seen
 
@@ -256,24 +261,25 @@ class Session:
 
 def _classified(refused: Refused) -> FlinkSqlError:
     """The gateway answers 500 to everything from a missing table to a missing session: only the text tells."""
-    trace, status = refused.detail, refused.status
-    chain, last = causes(trace), cause(trace)
+    said, status = refused.detail, refused.status
+    words, last = said.words, cause(said)
+    chain = causes(words)
     kinds = " ".join(one.kind for one in chain)
-    if _DUPLICATE.search(trace):
-        return Duplicate("a job with this id was submitted before; look what became of it", status, trace)
-    if _GONE.search(trace):
-        return SessionGone(f"{SERVER}: {last.message}. It restarted, or the session was idle too long.", status, trace)
-    if jar := _NO_JAR.search(trace):
+    if _DUPLICATE.search(words):
+        return Duplicate("a job with this id was submitted before; look what became of it", status, said)
+    if _GONE.search(words):
+        return SessionGone(f"{SERVER}: {last.message}. It restarted, or the session was idle too long.", status, said)
+    if jar := _NO_JAR.search(said):
         return Misconfigured(f"{SERVER}: the jar {jar[1]} is not found. Its path is read on the gateway's machine.")
     late = "TimeoutException" in kinds and not any(_PLANNER.search(one.kind) for one in chain)  # not of a catalog
-    if not _JOBMANAGER_SAID.search(kinds) and (_NO_WORD_FROM_JOBMANAGER.search(trace) or late):
+    if not _JOBMANAGER_SAID.search(kinds) and (_NO_WORD_FROM_JOBMANAGER.search(words) or late):
         return Unreachable(
             f"{SERVER} got no answer from its JobManager: {last}. "
             "Check that the JobManager runs, and rest.address and rest.port in the gateway's configuration."
         )
     if _refused_by_planner(chain):
-        reason, table = refusal(trace)
-        line, column = position(trace) or (None, None)
+        reason, table = refusal(said)
+        line, column = position(said) or (None, None)
         return InvalidQuery(reason, line, column, table)
     return StatementFailed(f"{SERVER}: {last}")
 

@@ -38,9 +38,13 @@ LONGEST = 16 * 1024 * 1024  # of an answer: a list of 40,000 jobs
 
 
 class IO(Protocol):
-    """The only things a flow may wait for. A request may take ``timeout`` seconds where nothing else is said."""
+    """The only things a flow may wait for. A request may take ``timeout`` seconds where nothing else is said.
+
+    ``secrets`` are what we prove ourselves by to whoever answers.
+    """
 
     timeout: float
+    secrets: tuple[str, ...]
 
     async def send(
         self,
@@ -75,6 +79,7 @@ class SyncIO:
     ) -> None:
         self.requests = 0
         self.timeout = timeout
+        self.secrets = auth.secrets if auth else ()
         self._stop = stop
         import_httpx()
         import httpx
@@ -134,6 +139,7 @@ class AsyncIO:
     ) -> None:
         self.requests = 0
         self.timeout = timeout
+        self.secrets = auth.secrets if auth else ()
         self._stop = stop
         import_httpx()
         import httpx

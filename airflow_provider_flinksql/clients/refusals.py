@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from airflow_provider_flinksql.clients.causes import Cause, cause
+from airflow_provider_flinksql.errors import Said
 
 _TABLE = re.compile(r"Unable to create a (?:source|sink) for (?:reading|writing) table '(.+)'\.$", re.MULTILINE)
 _NO_FACTORY = re.compile(
@@ -74,7 +75,7 @@ class Refusal(NamedTuple):
     table: str | None
 
 
-def refusal(trace: str) -> Refusal:
+def refusal(trace: Said) -> Refusal:
     """What a planner's trace says. Of a table only its path is named: its options may be secret."""
     last = cause(trace)
     found = _TABLE.search(trace)

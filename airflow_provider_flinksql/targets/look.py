@@ -212,7 +212,7 @@ class Look:
         archive = find_archive(self._files, self._survey.config, attempt.job_id)
         if archive is None:
             return None
-        jobmanager = JobManager(archive)
+        jobmanager = self._jobmanager.heard(archive)
         ended = (job for job in await jobmanager.overview() if job.name != burnt_name(attempt.spec.name))
         for job in ended:
             sighting = replace(await self._sighting(job), archived=True)

@@ -83,9 +83,9 @@ class Planner:
 
     async def _prepare(self, spec: Spec, flink_version: str) -> Session:
         await self.release()
+        self._secrets.about(spec)
         properties = self._secrets.filled(check_config(spec, flink_version))
-        redact, soon = self._secrets.redact, deadline(FIRST_LOOK_SECONDS)
-        session = self._session = await self._gateway.open_session(redact=redact, deadline=soon)
+        session = self._session = await self._gateway.open_session(deadline=deadline(FIRST_LOOK_SECONDS))
         parts: tuple[Part, ...] = ("jars", "tables", "setup")
         places = [(part, index) for part in parts for index in range(len(getattr(spec, part)))]
         for (part, index), statement in zip(places, session_statements(spec), strict=True):

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 
+from airflow_provider_flinksql.clients.redactor import Redactor
 from airflow_provider_flinksql.errors import FlinkSqlError, Misconfigured
 from airflow_provider_flinksql.model.manifest import Manifest
-from airflow_provider_flinksql.model.sql import fill, fill_plain, placeholders, plain_placeholders
+from airflow_provider_flinksql.model.spec import Spec
+from airflow_provider_flinksql.model.sql import fill, fill_plain, placeholders, plain_placeholders, well_formed
 from airflow_provider_flinksql.targets import Resolve
-
-LONG = 4
-"""A value of so many letters does not stand in a plan by chance."""
-
-_LITERAL = re.compile(r"'(?!w\$)(?:[^']|'')*+'")
 
 
 class Secrets:
-    """What ``${conn…}``, ``${var…}`` and ``${env…}`` stand for, each asked for once and only when it is needed."""
+    """What ``${conn…}``, ``${var…}`` and ``${env…}`` stand for, each asked for once and only when it is needed.
 
-    def __init__(self, resolve: Resolve | None = None) -> None:
+    :param own: what we prove ourselves by to the servers, which is to be told as little
+    """
+
+    def __init__(self, resolve: Resolve | None = None, own: Iterable[str] = ()) -> None:
         self._resolve = resolve or _unresolvable
         self._values: dict[str, str] = {}
+        self._owed: set[str] = set()
+        self._plans, self._words = Redactor(), Redactor(own)
 
     def fill(self, statement: str) -> str:
         """A statement as it is sent."""
@@ -33,40 +34,47 @@ class Secrets:
         values = {name: self._value(name) for name in names}
         return {key: fill_plain(value, values) for key, value in config.items()}
 
+    def about(self, *subjects: Spec | Manifest | None) -> None:
+        """Whatever servers say from now on may quote these Specs, or any that the head of these manifests holds."""
+        for subject in subjects:
+            for spec in _specs(subject):
+                texts = (*spec.statements, *spec.tables, *spec.setup, *spec.jars, *spec.properties.values())
+                names = {name for text in texts for name in plain_placeholders(text)}
+                self._owed |= {name for name in names - self._values.keys() if well_formed(name)}
+
     def redact(self, text: str) -> str:
-        """A text without any value that was asked for so far, as it is or with its quotes doubled."""
-        return self._replaced(text, lambda _: "***")
+        """What a server said without any value that was sent, or that can be resolved here and stands in those Specs.
+
+        Only now are they asked for; what has no value here, nothing can be said of.
+        """
+        while text and self._owed:
+            try:
+                self._value(self._owed.pop())
+            except FlinkSqlError:
+                pass
+        return self._words(text)
 
     def out_of_a_plan(self, text: str) -> str:
-        """The same for what the planner says. Secrets stand in literals there: outside, a short one is no secret."""
-        text = _LITERAL.sub(lambda literal: self.redact(literal[0]), text)
-        return self._replaced(text, lambda _: "***", LONG)
+        """What the planner says without any value that was sent."""
+        return self._plans(text)
 
     def named(self, text: str) -> str:
-        """A text with each value's placeholder in its place: ``${conn.kafka.host}``."""
-        return self._replaced(text, lambda name: f"${{{name}}}")
-
-    def _replaced(self, text: str, by: Callable[[str], str], least: int = 1) -> str:
-        for name, value in sorted(self._values.items(), key=lambda pair: (-len(pair[1]), pair[0])):
-            for form in (value.replace("'", "''"), value) if len(value) >= least else ():
-                text = text.replace(form, by(name))
-        return text
-
-    def without(self, cause: str | None, manifest: Manifest | None) -> str | None:
-        """A cause may quote an option of a table; whatever can be resolved here is taken out of it."""
-        for attempt in (manifest.pending, manifest.current) if manifest and cause else ():
-            statements = (*attempt.spec.tables, *attempt.spec.setup, *attempt.spec.statements) if attempt else ()
-            for name in {name for statement in statements for name in placeholders(statement)}:
-                try:
-                    self._value(name)
-                except FlinkSqlError:
-                    pass  # what has no value here is not in it
-        return cause and self.redact(cause)
+        """The same with each value's placeholder in its place: ``${conn.kafka.host}``."""
+        return self._plans.named(text)
 
     def _value(self, name: str) -> str:
         if name not in self._values:
-            self._values[name] = self._resolve(name)
+            self._values[name] = value = self._resolve(name)
+            self._plans.add(value, name)
+            self._words.add(value)
         return self._values[name]
+
+
+def _specs(subject: Spec | Manifest | None) -> Iterable[Spec]:
+    if isinstance(subject, Spec):
+        return (subject,)
+    heads = (subject.pending, subject.current) if subject else ()
+    return (spec for attempt in heads if attempt for spec in (attempt.spec, *attempt.replaced))
 
 
 def _unresolvable(name: str) -> str:

@@ -66,10 +66,10 @@ class SessionTarget:
         self.name = name
         self._life_at = life_at
         self._io = jobmanager
-        self._jobmanager = JobManager(jobmanager)
-        self._gateway = Gateway(gateway)
+        self._secrets = Secrets(resolve, jobmanager.secrets)
+        self._jobmanager = JobManager(jobmanager, redact=self._secrets.redact)
+        self._gateway = Gateway(gateway, redact=self._secrets.redact)
         self._files = StateFiles(storage)
-        self._secrets = Secrets(resolve)
         self._planner = Planner(self._gateway, self._secrets)
         self._survey: Survey | None = None
         self._version: str | None = None
@@ -87,8 +87,9 @@ class SessionTarget:
         job_id: str | None = None,
     ) -> Seen:
         """One look; ``reuse`` takes the job list of the last one, for many jobs of one cluster."""
+        self._secrets.about(manifest)
         first = self._survey is None
-        jobmanager = JobManager(self._io, deadline(FIRST_LOOK_SECONDS)) if first else self._jobmanager
+        jobmanager = self._jobmanager.heard(self._io, deadline(FIRST_LOOK_SECONDS)) if first else self._jobmanager
         if self._survey is None or not reuse:
             self._survey = await survey(jobmanager)
         seen = await Look(jobmanager, self._io, self._files, self.name, self._survey, manifest).at(
@@ -96,8 +97,7 @@ class SessionTarget:
         )
         self._live = frozenset(job.job_id for job in seen.jobs if job.live)
         self._begun = manifest is not None and (manifest.pending or manifest.refused) is not None
-        told = tuple((job, replace(one, cause=self._secrets.without(one.cause, manifest))) for job, one in seen.details)
-        return replace(seen, details=told, old_cluster_answers=await self._answers_elsewhere(manifest, seen))
+        return replace(seen, old_cluster_answers=await self._answers_elsewhere(manifest, seen))
 
     async def _answers_elsewhere(self, manifest: Manifest | None, seen: Seen) -> bool:
         """Whether a cluster that a job was started on still answers. This one under an older name is none."""

@@ -11,7 +11,7 @@ from airflow_provider_flinksql.clients.flink import (
     SavepointStatus,
     incarnation,
 )
-from airflow_provider_flinksql.errors import Misconfigured, NotFound
+from airflow_provider_flinksql.errors import Misconfigured, NotFound, Said
 from talking import Recorded, Server
 
 JOB = "0123456789abcdef0123456789abcdef"
@@ -281,7 +281,7 @@ def test_every_recorded_trace_is_one_short_line_of_cause(recorded: Recorded):
     ]
     assert len(traces) > 30
     for trace in traces:
-        said = root_cause(trace)
+        said = root_cause(Said(trace))
         assert said
         assert len(said) <= LONGEST
         assert "\n" not in said
@@ -307,7 +307,7 @@ def test_every_recorded_trace_is_one_short_line_of_cause(recorded: Recorded):
     ],
 )
 def test_the_innermost_cause_in_one_line(trace, said):
-    assert root_cause(trace) == said
+    assert root_cause(Said(trace)) == said
 
 
 @pytest.mark.parametrize(
@@ -320,4 +320,4 @@ def test_the_innermost_cause_in_one_line(trace, said):
     ],
 )
 def test_the_place_in_the_sql(trace, where):
-    assert position(trace) == where
+    assert position(Said(trace)) == where
