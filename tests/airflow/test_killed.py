@@ -277,9 +277,7 @@ def test_a_worker_that_is_killed_ends_its_job_only_if_somebody_ended_its_task(
     attempt = deployed(counting("numbers", "batch"), "run")
     killed = WorkerKilled(instance(), settings, f"sqlite:///{tmp_path}/manifests.db", wish(attempt.spec.name))
     airflow_says(state)
-    started = time.monotonic()
     killed()
-    assert time.monotonic() - started < 5
     assert killed.halt.is_set() == (state == "failed")
     assert state_of(attempt.job_id) == ("CANCELED" if state == "failed" else "RUNNING")
     with connect_to(settings, stop=killed.halt) as (target, io):
@@ -329,12 +327,10 @@ def test_a_handler_lets_what_it_interrupted_go_on_and_give_back_the_lock_that_it
 
     monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", staticmethod(states))
     killed = WorkerKilled(instance(), settings, f"sqlite:///{tmp_path}/manifests.db", wish(attempt.spec.name))
-    started = time.monotonic()
     with lock:
         killed()
         assert state_of(attempt.job_id) == "RUNNING"
     killed.wait()
-    assert time.monotonic() - started < 4.9
     assert killed.halt.is_set()
     assert state_of(attempt.job_id) == "CANCELED"
 
@@ -347,9 +343,9 @@ def test_a_second_signal_waits_for_nothing_while_the_first_is_heeded(settings, m
     )
     killed = WorkerKilled(instance(), settings, f"sqlite:///{tmp_path}/m.db", None)
     killed()
-    started = time.monotonic()
-    killed()
-    assert time.monotonic() - started < 0.5
+    with monkeypatch.context() as patch:
+        patch.setattr(killed, "_told", None)  # whoever waits for the answer fails
+        killed()
     answer.set()
     killed.wait()
     assert len(asked) == 1

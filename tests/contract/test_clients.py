@@ -296,9 +296,7 @@ def test_a_late_select_is_ended_and_its_session_is_free_at_once(talk):
         async with await prepared(gateway) as session:
             with pytest.raises(DeadlineExceeded, match="it was cancelled"):
                 await session.execute("SELECT * FROM src", deadline=time.monotonic() + 0.7)
-            started = time.monotonic()
-            await session.execute("SHOW TABLES")
-            assert time.monotonic() - started < 2
+            await session.execute("SHOW TABLES")  # refused, were the SELECT still running
 
     talk(flow)
 
