@@ -92,6 +92,9 @@ def _add_running(commands: Any) -> None:
         commands, "status", "running", "how the jobs are; exit 0 all well, 4 not, 1 unknown name or no answer"
     )
     status.add_argument("names", nargs="*", metavar="NAME", help="a job; all jobs of the store when none is named")
+    status.add_argument(
+        "--checkpoints", action="store_true", help="ask each job for its last checkpoint, however many they are"
+    )
     history = _command(commands, "history", "running", "every attempt of a job, ended ones too")
     history.add_argument("name", metavar="NAME")
     export = _command(

@@ -7,9 +7,9 @@ from typing import Any
 
 from airflow_provider_flinksql.cli import output
 from airflow_provider_flinksql.cli.entry import Entry, done, done_line, latest, refused
+from airflow_provider_flinksql.cli.looks import Looks
 from airflow_provider_flinksql.cli.owner import policy_of
 from airflow_provider_flinksql.cli.place import Site, find_cluster, find_store, opened
-from airflow_provider_flinksql.clients.http import run_sync
 from airflow_provider_flinksql.deploy.onrecord import named, of_name, stopping, unknown_job
 from airflow_provider_flinksql.deploy.reconcile import Deployed
 from airflow_provider_flinksql.deploy.status import UNREADABLE, JobStatus, iso, needs_a_look, needs_history
@@ -19,10 +19,11 @@ from airflow_provider_flinksql.jobfile.read import JobFile
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.seen import Seen
 from airflow_provider_flinksql.stores import Store, Stored
-from airflow_provider_flinksql.targets.connect import connect
-from airflow_provider_flinksql.targets.session import SessionTarget
 
 NOT_HEALTHY = 4
+
+FEW = 20
+"""So many jobs are asked for their last checkpoint though they are well, and nobody named them."""
 
 
 def status(arguments: argparse.Namespace) -> int:
@@ -135,15 +136,22 @@ def _looked_at(arguments: argparse.Namespace, store: Store, chosen: dict[str, St
 
 
 def _told_of(arguments: argparse.Namespace, store: Store, manifests: list[Manifest]) -> list[JobStatus]:
-    if not any(map(needs_a_look, manifests)):
-        return [_told(store, manifest) for manifest in manifests]
-    try:
-        place = find_cluster(arguments)
-        with connect(place.settings, place.resolve) as (target, _):
-            return _closely(target, store, manifests)
-    except FlinkSqlError as error:
-        output.complain(error)
-        return [_told(store, manifest, None, str(error)) for manifest in manifests]
+    uncertain = [manifest for manifest in manifests if needs_a_look(manifest)]
+    closely = bool(arguments.names or arguments.checkpoints or len(uncertain) <= FEW)
+    found: dict[str, Seen | FlinkSqlError] = {}
+    if uncertain:
+        try:
+            found = Looks(find_cluster(arguments), uncertain, closely=closely).taken()
+        except FlinkSqlError as error:
+            found = dict.fromkeys([manifest.name for manifest in uncertain], error)
+    for why in {str(one): one for one in found.values() if isinstance(one, FlinkSqlError)}.values():
+        output.complain(why)
+    told = [_told(store, manifest, found.get(manifest.name)) for manifest in manifests]
+    if arguments.json and (unasked := sum(not one.asked for one in told)):
+        output.note(
+            f"{unasked} jobs that are well were not asked for their last checkpoint: name them, or say --checkpoints."
+        )
+    return told
 
 
 def _unreadable(name: str, why: object) -> JobStatus:
@@ -154,22 +162,14 @@ def _error_of(one: JobStatus) -> dict[str, str] | None:
     return {"type": "Unreadable", "message": one.reason} if one.state == UNREADABLE else None
 
 
-def _told(store: Store, manifest: Manifest, seen: Seen | None = None, no_answer: str = "") -> JobStatus:
+def _told(store: Store, manifest: Manifest, seen: Seen | FlinkSqlError | None) -> JobStatus:
     try:
         ended = store.history(manifest.name) if needs_history(manifest) else ()
     except Unreadable as error:
         return _unreadable(manifest.name, error)
-    return status_of(manifest, seen, no_answer, history=ended)
-
-
-def _closely(target: SessionTarget, store: Store, manifests: list[Manifest]) -> list[JobStatus]:
-    found: list[JobStatus] = []
-    for manifest in manifests:
-        seen = None
-        if needs_a_look(manifest):
-            seen = run_sync(target.look(manifest.name, manifest, reuse=True, closely=True))
-        found.append(_told(store, manifest, seen))
-    return found
+    if isinstance(seen, FlinkSqlError):
+        return status_of(manifest, None, str(seen), history=ended)
+    return status_of(manifest, seen, history=ended)
 
 
 def _attempts(store: Store, found: dict[str, Stored]) -> tuple[list[dict[str, Any]], list[Unreadable]]:

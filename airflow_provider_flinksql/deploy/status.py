@@ -31,7 +31,10 @@ class LastCheckpoint:
 
 @dataclass(frozen=True)
 class JobStatus:
-    """``healthy``: it runs and proved it, or it ended as it should. ``since`` is in seconds since 1970."""
+    """``healthy``: it runs and proved it, or it ended as it should. ``since`` is in seconds since 1970.
+
+    ``asked``: whether its last checkpoint was asked for; ``None`` means that there is none only then.
+    """
 
     name: str
     state: str
@@ -42,6 +45,7 @@ class JobStatus:
     job_id: str | None = None
     query_version: int | None = None
     cluster: str | None = None
+    asked: bool = True
 
     @property
     def answered(self) -> bool:
@@ -49,10 +53,12 @@ class JobStatus:
         return self.state not in (UNREACHABLE, UNREADABLE)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, in the order people read them."""
+        """Plain values, in the order people read them; what was not asked for is left out."""
         last = self.last_checkpoint
         shown = {**vars(last), "time": iso(last.time)} if last else None
-        return {**vars(self), "since": iso(self.since), "last_checkpoint": shown}
+        values = {**vars(self), "since": iso(self.since), "last_checkpoint": shown}
+        left_out = {"asked"} if self.asked else {"asked", "last_checkpoint"}
+        return {key: value for key, value in values.items() if key not in left_out}
 
 
 def iso(seconds: float | None) -> str | None:
@@ -163,7 +169,8 @@ def _seen(attempt: Attempt, begun: Attempt | None, seen: Seen) -> JobStatus:
     last = None
     if detail.checkpoint_at is not None:
         last = LastCheckpoint(detail.checkpoint_id, detail.checkpoint_at / 1000, detail.checkpoint_location)
-    return _of(attempt, state, healthy, reason, job.changed_at / 1000, last)
+    asked = attempt.spec.mode == "batch" or job.job_id in dict(seen.details)
+    return replace(_of(attempt, state, healthy, reason, job.changed_at / 1000, last), asked=asked)
 
 
 def _absent(attempt: Attempt, now: Situation) -> tuple[str, str]:

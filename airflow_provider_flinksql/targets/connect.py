@@ -13,6 +13,7 @@ from airflow_provider_flinksql.clients.flink import JobManager, incarnation
 from airflow_provider_flinksql.clients.http import SyncIO
 from airflow_provider_flinksql.errors import FlinkSqlError, Unreachable
 from airflow_provider_flinksql.targets import Resolve
+from airflow_provider_flinksql.targets.look import Survey
 from airflow_provider_flinksql.targets.session import SessionTarget
 
 OLD_CLUSTER_SECONDS = 5.0
@@ -39,11 +40,16 @@ class Settings:
 
 @contextmanager
 def connect(
-    settings: Settings, resolve: Resolve | None = None, stop: threading.Event | None = None, timeout: float = 30.0
+    settings: Settings,
+    resolve: Resolve | None = None,
+    stop: threading.Event | None = None,
+    timeout: float = 30.0,
+    survey: Survey | None = None,
 ) -> Iterator[tuple[SessionTarget, SyncIO]]:
     """The target of these settings for one thread, and the IO whose ``sleep`` its flows use.
 
     ``stop``, once set, ends what goes on there; ``timeout`` is how many seconds a server may take to answer.
+    ``survey`` is one that was taken of this cluster already, for looks that reuse it.
     """
     with (
         SyncIO(settings.jobmanager, settings.auth, settings.verify, timeout, stop) as jobmanager,
@@ -54,7 +60,7 @@ def connect(
         async def life_at(url: str) -> str | None:
             return await _life_at(url, settings.verify)
 
-        yield SessionTarget(name, jobmanager, gateway, resolve, life_at, settings.storage), jobmanager
+        yield SessionTarget(name, jobmanager, gateway, resolve, life_at, settings.storage, survey), jobmanager
 
 
 async def _life_at(url: str, verify: bool | str) -> str | None:

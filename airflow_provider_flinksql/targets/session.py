@@ -62,6 +62,7 @@ class SessionTarget:
         resolve: Resolve | None = None,
         life_at: Callable[[str], Awaitable[str | None]] | None = None,
         storage: Mapping[str, str] | None = None,
+        taken: Survey | None = None,
     ) -> None:
         self.name = name
         self._life_at = life_at
@@ -71,11 +72,17 @@ class SessionTarget:
         self._gateway = Gateway(gateway, redact=self._secrets.redact)
         self._files = StateFiles(storage)
         self._planner = Planner(self._gateway, self._secrets)
-        self._survey: Survey | None = None
+        self._survey = taken
         self._version: str | None = None
         self._live: frozenset[str] = frozenset()
         """The jobs of the last look that a stop of this one's lineage would end."""
         self._begun = False
+
+    async def survey(self) -> Survey:
+        """What concerns all jobs of the cluster, asked for now; looks that reuse it ask for no more."""
+        first = JobManager(self._io, deadline(FIRST_LOOK_SECONDS)) if self._survey is None else None
+        self._survey = await survey(first or self._jobmanager)
+        return self._survey
 
     async def look(
         self,

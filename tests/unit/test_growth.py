@@ -2,6 +2,7 @@
 
 import json
 import struct
+import threading
 import uuid
 from contextlib import nullcontext
 
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 import crowd
 import onejob
 from airflow_provider_flinksql.cli import main
+from airflow_provider_flinksql.cli.looks import AT_ONCE
+from airflow_provider_flinksql.cli.running import FEW
 from airflow_provider_flinksql.clients.flink import JobListing
 from airflow_provider_flinksql.clients.http import SyncIO
 from airflow_provider_flinksql.clients.statefiles import Kept, StateFiles
@@ -125,3 +128,75 @@ def test_snapshots_shows_the_newest_of_many_checkpoints_and_says_that_there_are_
     assert [one["checkpoint_id"] for one in document["snapshots"]] == list(range(30, 10, -1))
     assert [one["chosen"] for one in document["snapshots"]] == [True] + [False] * 19
     assert any("older ones lie there" in note for note in document["notes"])
+
+
+@pytest.mark.parametrize("version", ["1.20.3", "2.3.0"])
+@pytest.mark.parametrize("ill", [0, 1, 12])
+def test_status_of_many_asks_for_two_lists_and_of_those_that_are_not_well(cli, tmp_path, version, ill):
+    there = crowd.Crowd(FEW + 30, unwell=ill, version=version)
+    there.record(tmp_path)
+    there.listen()
+    code, out = cli("status", "--json")
+    told = json.loads(out)["jobs"]
+    assert code == (4 if ill else 0)
+    assert there.asked[:2] == ["/jobmanager/config", "/jobs/overview"]
+    assert {path.split("/")[2] for path in there.asked[2:]} == {one["job_id"] for one in told if not one["healthy"]}
+    assert len(there.asked) == 2 + 3 * ill
+    assert [one["name"] for one in told] == [manifest.name for manifest in there.manifests]
+    assert [one["state"] for one in told] == ["RESTARTING"] * ill + ["RUNNING"] * (FEW + 30 - ill)
+    assert [one.get("last_checkpoint", "not asked") == "not asked" for one in told] == [one["healthy"] for one in told]
+
+
+@pytest.mark.parametrize("size, words", [(FEW, []), (FEW + 1, ["--checkpoints"]), (FEW + 9, ["orders-0003"])])
+def test_whoever_is_asked_for_their_last_checkpoint_tells_it(cli, tmp_path, size, words):
+    there = crowd.Crowd(size)
+    there.record(tmp_path)
+    there.listen()
+    told = json.loads(cli("status", *words, "--json")[1])["jobs"]
+    assert {one["last_checkpoint"]["id"] for one in told} == {1}
+    assert len(there.asked) == 2 + 3 * len(told)
+    assert there.together <= AT_ONCE
+
+
+def test_details_are_fetched_side_by_side_and_no_more_than_a_few_at_a_time(cli, tmp_path):
+    together = threading.Barrier(AT_ONCE, timeout=30)
+    there = crowd.Crowd(3 * AT_ONCE, unwell=3 * AT_ONCE)
+    answer = there.answer
+
+    def wait_for_the_others(path):
+        if path.endswith("/checkpoints"):
+            together.wait()
+        return answer(path)
+
+    there.answer = wait_for_the_others
+    there.record(tmp_path)
+    there.listen()
+    assert cli("status")[0] == 4
+    assert there.together == AT_ONCE
+
+
+def test_one_answer_that_fails_is_the_trouble_of_one_job(cli, tmp_path):
+    there = crowd.Crowd(FEW + 30, unwell=3)
+    gone, answer = there.manifests[1].current.job_id, there.answer
+    there.answer = lambda path: (404, {"errors": [f"Job {gone} not found"]}) if gone in path else answer(path)
+    there.record(tmp_path)
+    there.listen()
+    code, out = cli("status", "--json")
+    states = [one["state"] for one in json.loads(out)["jobs"]]
+    assert (code, states[:4]) == (1, ["RESTARTING", "UNREACHABLE", "RESTARTING", "RUNNING"])
+
+
+def test_a_server_that_falls_silent_is_waited_for_once_by_each_and_not_once_for_each_job(cli, tmp_path, monkeypatch):
+    there = crowd.Crowd(50, unwell=50)
+    there.record(tmp_path)
+    answer = there.answer
+    there.answer = lambda path: (503, {"errors": ["no leader"]}) if path.count("/") > 2 else answer(path)
+
+    async def nap(*_):
+        """Takes no time."""
+
+    monkeypatch.setattr(SyncIO, "sleep", nap)
+    there.listen()
+    code, out = cli("status", "--json")
+    assert (code, {one["state"] for one in json.loads(out)["jobs"]}) == (1, {"UNREACHABLE"})
+    assert len(there.asked) <= 2 + AT_ONCE * 3
