@@ -125,12 +125,14 @@ class InvalidSpec(FlinkSqlError):
         self.source = source
         self.faults = sorted(faults, key=lambda fault: (fault.line or 0, fault.path))
         super().__init__(f"{shown(source)}: {_count(len(faults))}")
-        lines, left = [], MOST_OF_A_MESSAGE - len(str(self)) - len("\n  … and 1000000 more")
-        for line in (f"\n  {fault}" for fault in self.faults[:MOST_FAULTS]):
-            left -= len(line)
-            lines += [line] if left >= 0 else []
-        more = len(faults) - len(lines)
-        self.args = ("".join([str(self), *lines, f"\n  … and {more} more" if more else ""]),)
+        told, more = self.faults[:MOST_FAULTS], len(faults) - MOST_FAULTS
+        lines = [str(self), *([f"  … and {more} more"] if more > 0 else [])]
+        left = MOST_OF_A_MESSAGE - sum(len(line) + 1 for line in lines)
+        for number, fault in enumerate(told):
+            line = f"  {shown(fault, left // (len(told) - number) - 3)}"  # what one leaves is for those after it
+            lines.insert(number + 1, line)
+            left -= len(line) + 1
+        self.args = ("\n".join(lines),)
 
 
 def _count(faults: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -180,9 +181,9 @@ def _open(jobs: Sequence[Job]) -> Iterator[Job]:
 
 
 def _paths(arguments: argparse.Namespace) -> list[Path]:
-    found: dict[Path, Path] = {}
+    found: dict[str, Path] = {}
     for path in job_files(arguments.paths, arguments.defaults):
-        found.setdefault(path.resolve(), path)
+        found.setdefault(os.path.realpath(path), path)
     return list(found.values())
 
 

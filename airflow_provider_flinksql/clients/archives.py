@@ -37,6 +37,11 @@ class Archive:
         """An archive has all the time there is."""
 
 
+def _whole(answer: str) -> str:
+    json.loads(answer)
+    return answer
+
+
 def find_archive(files: StateFiles, config: Mapping[str, str], job_id: str) -> Archive | None:
     """The archive of a job, if this JobManager or one with the same folder wrote one that can be read from here.
 
@@ -54,7 +59,7 @@ def find_archive(files: StateFiles, config: Mapping[str, str], job_id: str) -> A
             return None
         try:
             if content:
-                return Archive({entry["path"]: entry["json"] for entry in json.loads(content)["archive"]})
-        except (ValueError, KeyError, TypeError):
+                return Archive({entry["path"]: _whole(entry["json"]) for entry in json.loads(content)["archive"]})
+        except (ValueError, KeyError, TypeError, RecursionError):
             pass  # its JobManager died over it: half an archive tells nothing
     return None

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from airflow_provider_flinksql.clients.answers import TRANSIENT, decoded, no_answer
 from airflow_provider_flinksql.clients.auth import Auth
 from airflow_provider_flinksql.errors import DeadlineExceeded, Interrupted, Misconfigured, Refused, Unreachable
+from airflow_provider_flinksql.files import require_file
 
 if TYPE_CHECKING:
     import ssl
@@ -313,9 +314,13 @@ def _ssl_context(verify: bool | str, cert: str, key: str) -> ssl.SSLContext:
         import ssl
 
         folder = Path(verify).is_dir()
+        if not folder:
+            require_file(verify)
         context = ssl.create_default_context(capath=verify if folder else None, cafile=None if folder else verify)
     else:
         context = httpx.create_ssl_context(verify=verify)
+    for file in filter(None, (cert, key)):
+        require_file(file)
     if cert:
         context.load_cert_chain(cert, key or None)
     return context

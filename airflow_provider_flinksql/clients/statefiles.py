@@ -9,6 +9,7 @@ So a snapshot is missing only where the folder that should hold it is seen, and 
 
 from __future__ import annotations
 
+import errno
 import re
 import struct
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from airflow_provider_flinksql.errors import Misconfigured, Unreachable, Unseen, UnsupportedScheme
+from airflow_provider_flinksql.errors import Misconfigured, Unreachable, Unseen, UnsupportedScheme, shown
+from airflow_provider_flinksql.files import MOST, TOO_LARGE, read_head
 
 _ROOT = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(?://([^/]*))?")
 _FILE = re.compile(r"file:(?://(?:localhost)?(?=/)|(?=/(?!/)))")
@@ -147,8 +149,9 @@ class StateFiles:
                     f"{location}: state in {root[1]}: cannot be looked at from here. Name the snapshot with "
                     "--restore-from."
                 )
-        except OSError as error:
-            raise Unseen(f"{location} cannot be read: {error.strerror or error}") from error
+        except (OSError, ValueError) as error:  # ValueError: no file can have such a name
+            why = getattr(error, "strerror", None) or error
+            raise Unseen(f"{shown(location)} cannot be read: {why}") from error
 
     def _bucket(self, url: str, location: str) -> Files:
         if url not in self._buckets:
@@ -188,10 +191,12 @@ class _Disk:
 
     def read(self, path: str, most: int | None = None) -> tuple[bytes, float] | None:
         try:
-            with Path(path).open("rb") as file:
-                return file.read(-1 if most is None else most), Path(path).stat().st_mtime
+            content, written = read_head(path, MOST + 1 if most is None else most)
         except (FileNotFoundError, NotADirectoryError):
             return None
+        if most is None and len(content) > MOST:
+            raise OSError(errno.EFBIG, TOO_LARGE)
+        return content, written
 
 
 class _Bucket:
@@ -228,6 +233,8 @@ class _Bucket:
         with self._asking(path):
             try:
                 about = obstore.head(self._store, path)
+                if most is None and about["size"] > MOST:
+                    raise OSError(errno.EFBIG, TOO_LARGE)
                 size = about["size"] if most is None else min(most, about["size"])
                 content = bytes(obstore.get_range(self._store, path, start=0, length=size)) if size else b""
             except FileNotFoundError:

@@ -17,7 +17,7 @@ def unknown(
     """A fault for each key that is not known; ``refused`` says of some why not."""
     for key, node in section.entries.items():
         if key not in known:
-            near = difflib.get_close_matches(key, known, 1, 0.6)
+            near = difflib.get_close_matches(key, known, 1, 0.6) if len(key) < 50 else []
             hint = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(known)}"
             yield section.source.fault(prefix + key, refused.get(key) or f"there is no such key; {hint}", node.line)
 
@@ -44,7 +44,7 @@ class Keys:
         """Its text, with its place."""
         node = self.section.entries.get(key)
         if isinstance(node, Scalar) and not node.null and (node.text.strip() or not required):
-            return node
+            return self._sendable(key, node)
         if node is not None and not isinstance(node, Scalar):
             self.fault(key, node, f"this must be a text, not a {_shape(node)}")
         elif required:
@@ -92,7 +92,7 @@ class Keys:
         found = []
         for number, item in enumerate(node.items):
             if isinstance(item, Scalar) and item.text.strip() and not item.null:
-                found.append(item)
+                found.append(self._sendable(f"{key}[{number}]", item))
             else:
                 self.fault(f"{key}[{number}]", item, "this must be a text")
         return found
@@ -117,7 +117,14 @@ class Keys:
             elif isinstance(node, Scalar) and node.null:
                 self.fault(key, node, "this has no value; give one (the empty text is '') or delete the key")
             elif isinstance(node, Scalar):
-                yield key, node
+                yield key, self._sendable(key, node)
+
+    def _sendable(self, key: str, node: Scalar) -> Scalar:
+        if "\0" in node.text:
+            self.fault(key, node, "this holds a NUL, which cannot be sent")
+        elif not node.text.isascii() and node.text != node.text.encode(errors="ignore").decode():
+            self.fault(key, node, "this holds half a character (a lone surrogate), which cannot be sent")
+        return node
 
 
 def _shape(node: Node) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -98,21 +99,30 @@ class JobFile:
 def job_files(paths: Sequence[Path], defaults: Path | None = None) -> list[Path]:
     """The job files that the paths name: files as they are, folders read to the bottom, without defaults files.
 
-    Hidden files and folders are left out: mounted Kubernetes ConfigMaps keep a second copy of each file in one.
+    Hidden files and folders are left out: mounted Kubernetes ConfigMaps keep a second copy of each file in one. So are
+    symbolic links to folders, which may lead in circles; those to files are files, as in a ConfigMap.
     """
     found: set[Path] = set()
     for path in paths:
-        if path.is_dir():
-            files = (file for file in path.rglob("*") if file.suffix in (".yaml", ".yml") and file.is_file())
-            shown = (file for file in files if not any(part[0] == "." for part in file.relative_to(path).parts))
-            found.update(file for file in shown if not _is_defaults(file, defaults))
+        if os.path.isdir(path):  # noqa: PTH112 - pathlib's raises for a name that is too long
+            found.update(file for file in _below(path) if not _is_defaults(file, defaults))
         else:
             found.add(path)
     return sorted(found)
 
 
+def _below(folder: Path) -> Iterator[Path]:
+    """What has the name of a job file. What of it is no file, or a folder that cannot be read, is told when it is."""
+    unread: list[Path] = []
+    for parent, folders, names in os.walk(folder, onerror=lambda error: unread.append(Path(error.filename))):
+        folders[:] = [name for name in folders if name[0] != "."]
+        yield from (Path(parent, name) for name in names if name[0] != "." and name.endswith((".yaml", ".yml")))
+    yield from unread
+
+
 def _is_defaults(file: Path, defaults: Path | None) -> bool:
-    return file.name == DEFAULTS_NAME or (defaults is not None and file.resolve() == defaults.resolve())
+    same = defaults is not None and os.path.realpath(file) == os.path.realpath(defaults)
+    return same or file.name == DEFAULTS_NAME
 
 
 def read_job(
@@ -133,7 +143,7 @@ def read_job(
     path = source if isinstance(source, Path) else None
     origin = Source(str(path) if path else "the job", path.parent if path else folder or Path())
     job = _section(source, origin, faults)
-    if path and not defaults and (path.parent / DEFAULTS_NAME).is_file():
+    if path and not defaults and os.path.lexists(path.parent / DEFAULTS_NAME):  # what is no file there is a fault
         defaults = path.parent / DEFAULTS_NAME
     shared = _defaults(defaults, job, faults)
     layers = (

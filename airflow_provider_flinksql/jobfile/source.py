@@ -6,6 +6,7 @@ and forget lines and columns; so only its parser is used.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import yaml
 
 from airflow_provider_flinksql.errors import Fault, InvalidSpec
+from airflow_provider_flinksql.files import MOST, TOO_LARGE, read_file
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MOST_NODES = 20_000  # of a file with all its aliases written out
@@ -87,27 +89,43 @@ def begins_in(written: Path, folder: Path) -> str:
 def read_text(path: Path, hint: str = "") -> str:
     """The text of a UTF-8 file; InvalidSpec in plain words where it cannot be read, with a hint where there is none."""
     try:
-        return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+        text = read_file(path).decode("utf-8-sig")
     except FileNotFoundError:
-        problem = Fault("", f"there is no such file{hint}")
+        link = os.path.lexists(path)
+        problem = Fault("", "this is a symbolic link to nothing" if link else f"there is no such file{hint}")
     except IsADirectoryError:
-        problem = Fault("", "this is a folder, not a file")
+        problem = Fault("", _of_folder(path))
     except OSError as error:
         problem = Fault("", f"the file cannot be read: {error.strerror or error}")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         problem = Fault("", f"the file is not UTF-8 text: byte 0x{error.object[error.start]:02x}", line)
+    else:
+        if "\0" not in text:
+            return text.replace("\r\n", "\n")
+        problem = Fault("", "the file is not text: it holds a NUL", text.count("\n", 0, text.index("\0")) + 1)
     raise InvalidSpec(str(path), [problem])
+
+
+def _of_folder(path: Path) -> str:
+    try:
+        with os.scandir(path):
+            return "this is a folder, not a file"
+    except OSError as error:
+        return f"the folder cannot be read: {error.strerror}"
 
 
 def read_yaml(text: str, source: Source, faults: list[Fault]) -> Section:
     """The mapping a YAML text holds. InvalidSpec if it is none; lesser faults are appended to ``faults``."""
     try:
-        _refuse_depth(text, source)
+        _refuse_bulk(text, source)
         root = yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise InvalidSpec(source.name, [Fault("", _syntax(error), mark.line + 1 if mark else None)]) from None
+    except UnicodeEncodeError as error:
+        line = text.count("\n", 0, error.start) + 1
+        raise InvalidSpec(source.name, [Fault("", "this is not text: it holds half a character", line)]) from None
     except yaml.YAMLError as error:
         line = text.count("\n", 0, getattr(error, "position", 0)) + 1
         reason = getattr(error, "reason", str(error))
@@ -121,14 +139,18 @@ def read_yaml(text: str, source: Source, faults: list[Fault]) -> Section:
     return section
 
 
-def _refuse_depth(text: str, source: Source) -> None:
-    """Before nodes are composed, which is recursive: libyaml's composer does not survive deep nesting."""
-    depth = 0
+def _refuse_bulk(text: str, source: Source) -> None:
+    """Before nodes are composed: libyaml's composer does not survive deep nesting, and each node is a kilobyte."""
+    if len(text) > MOST:
+        raise InvalidSpec(source.name, [Fault("", f"this is not a job file: {TOO_LARGE}")])
+    depth = nodes = 0
     for event in yaml.parse(text, Loader=_LOADER):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > _DEEPEST:
+        nodes += isinstance(event, yaml.NodeEvent)
+        if depth > _DEEPEST or nodes > _MOST_NODES:
+            why = "it is nested too deeply" if depth > _DEEPEST else f"it holds more than {_MOST_NODES:,} values"
             line = event.start_mark.line + 1 if event.start_mark else None
-            raise InvalidSpec(source.name, [Fault("", "this is not a job file: it is nested too deeply", line)])
+            raise InvalidSpec(source.name, [Fault("", f"this is not a job file: {why}", line)])
 
 
 def _syntax(error: yaml.MarkedYAMLError) -> str:
@@ -215,12 +237,15 @@ def _join(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
-def from_mapping(value: object, source: Source) -> Node:
+def from_mapping(value: object, source: Source, depth: int = 0) -> Node:
     """A job given as Python values, as if it had been read from YAML without positions."""
+    if depth > _DEEPEST:
+        raise InvalidSpec(source.name, [Fault("", "this is not a job file: it is nested too deeply")])
     if isinstance(value, Mapping):
-        return Section(source, None, {str(key): from_mapping(item, source) for key, item in value.items()})
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return Items(source, None, tuple(from_mapping(item, source) for item in value))
+        entries = {str(key): from_mapping(item, source, depth + 1) for key, item in value.items()}
+        return Section(source, None, entries)
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return Items(source, None, tuple(from_mapping(item, source, depth + 1) for item in value))
     return Scalar(source, None, _text(value), null=value is None)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from airflow_provider_flinksql.errors import Fault, InvalidSpec
+from airflow_provider_flinksql.jobfile.globs import matching
 from airflow_provider_flinksql.jobfile.source import Scalar, Source, begins_in, read_text
 from airflow_provider_flinksql.model.nearly import nearly
 from airflow_provider_flinksql.model.settings import setting_of
@@ -206,7 +207,9 @@ class SqlReader:
             try:
                 text = read_text(file, begins_in(Path(pattern.text), pattern.source.folder))
             except InvalidSpec as error:
-                self._fault_at(pattern, "tables", f"{file}: {error.faults[0].message}")
+                fault = error.faults[0]
+                line = f", line {fault.line}" if fault.line else ""
+                self._fault_at(pattern, "tables", f"{file}{line}: {fault.message}")
                 continue
             source = Source(str(file), file.parent, pattern.source.shared, pattern)
             found += self.before(Scalar(source, 1, text), "tables")
@@ -221,9 +224,11 @@ class SqlReader:
         folder = pattern.source.folder
         if not glob.has_magic(name):
             return [folder / name]
-        full = str(Path(glob.escape(str(folder))) / name)
-        matches = sorted(glob.glob(full, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
-        files = [Path(match) for match in matches if Path(match).is_file()]
+        try:
+            files = matching(folder, name)
+        except (OSError, ValueError) as error:  # ValueError: no file can have such a name
+            self._fault_at(pattern, path, f"{name}: {getattr(error, 'strerror', None) or error}")
+            return []
         if not files:
             self._fault_at(pattern, path, f"no file matches {name}{begins_in(Path(name), folder)}")
         return files

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from airflow_provider_flinksql.errors import Misconfigured
+from airflow_provider_flinksql.files import read_file
 from airflow_provider_flinksql.local.config import DEFAULT_FLINK, Ports
 from airflow_provider_flinksql.local.processes import Process
 
@@ -34,7 +35,7 @@ def read(folder: Path) -> Record:
     """The folder's record; an empty one where nothing was ever started."""
     file = folder / "local.json"
     try:
-        known = json.loads(file.read_text())
+        known = json.loads(read_file(file))
         if known.pop("version") != _VERSION:
             raise Misconfigured(f"{file} was written by a newer flinksql; use that one, or another FLINKSQL_HOME")
         return Record(
@@ -46,7 +47,7 @@ def read(folder: Path) -> Record:
         )
     except FileNotFoundError:
         return Record()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Misconfigured(
             f"{file} cannot be read ({type(error).__name__}: {error}); end the Flink processes of that folder by hand, "
             "if there are any, and delete the file"

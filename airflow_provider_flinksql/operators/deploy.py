@@ -318,14 +318,18 @@ def _source(job: str | os.PathLike[str] | Mapping[str, Any], folder: Path) -> Pa
             f"job={str(job)!r} is not rendered: neither the path nor the job in it is a template. Write the path out, "
             "and give what differs from run to run as parameters={…}, which is rendered and fills ${param.x} there."
         )
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - pathlib's raises for what no file can be called
         raise Misconfigured(
             f"job={str(job)!r} is the folder {path}; a task deploys one job. Name one file, or map over all of them: "
             "FlinkSqlDeployOperator.partial(…).expand(job=[…])."
         )
-    if not path.exists():
+    try:
+        path.stat()
+    except FileNotFoundError:
         hint = begins_in(Path(job), folder) + ("" if Path(job).is_absolute() else ", the folder of the DAG's file")
-        raise InvalidSpec(f"job={str(job)!r}", [Fault("", f"there is no such file{hint}")])
+        raise InvalidSpec(f"job={str(job)!r}", [Fault("", f"there is no such file{hint}")]) from None
+    except (OSError, ValueError):
+        pass  # whoever reads it says what is wrong with it
     return path
 
 

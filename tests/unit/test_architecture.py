@@ -15,12 +15,13 @@ GLUE |= {"links", "provider_info", "compat", "airflow_errors", "killed"}
 ARROWS = {
     "errors": set(),
     "model": {"errors"},
-    "clients": {"errors"},
+    "files": set(),
+    "clients": {"errors", "files"},
     "stores": {"errors", "model"},
     "targets": {"errors", "model", "clients"},
-    "jobfile": {"errors", "model"},
+    "jobfile": {"errors", "files", "model"},
     "deploy": {"errors", "model", "clients", "stores", "targets", "jobfile"},
-    "local": {"errors"},
+    "local": {"errors", "files"},
 }
 WINGS = {
     "model": set(),

@@ -149,12 +149,15 @@ def test_thirty_faults_are_told_and_how_many_more_there_are(faults, told):
     assert len(error.faults) == faults
 
 
-def test_of_long_faults_so_many_are_told_as_find_room():
-    said = str(InvalidSpec("job.yaml", [Fault("sql", "x" * 10_000_000, n) for n in range(1, 401)]))
+@pytest.mark.parametrize("faults", [1, 2, 5, 30, 400])
+@pytest.mark.parametrize("length", [10, 100, 1000, 100_000])
+def test_long_faults_share_the_room_that_there_is(faults, length):
+    said = str(InvalidSpec("job.yaml", [Fault("sql", f"<{'x' * length}>", n) for n in range(1, faults + 1)]))
     assert len(said) <= MOST_OF_A_MESSAGE
-    *lines, last = said.split("\n")
-    assert last == f"  … and {401 - len(lines)} more"
-    assert len(lines) > 3
+    lines = said.split("\n")[1:]
+    assert all(line.startswith(f"  line {n}: sql: <x") for n, line in enumerate(lines[:30], 1))
+    assert all(line.endswith("x>") for line in lines[:30])
+    assert lines[30:] == ([f"  … and {faults - 30} more"] if faults > 30 else [])
 
 
 PRINTING = {
@@ -205,7 +208,8 @@ def test_documents_hold_true_values(text):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", stream)
         output.document(name=text)
-    assert json.loads(stream.text) == {"version": 1, "name": text}
+    joined = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")  # two halves are a character
+    assert json.loads(stream.text) == {"version": 1, "name": joined}
     assert stream.text.isascii()
     assert printable(stream.text)
 
