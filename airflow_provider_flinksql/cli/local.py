@@ -28,6 +28,9 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
         default = local.DEFAULT_FLINK if name == "up" else None
         which = "default: %(default)s" if name == "up" else "only if it is this Flink (default: whichever it is)"
         verb.add_argument("--flink", type=_version, default=default, metavar="VERSION", help=which)
+        if name == "up":
+            slots = f"what jobs can take at once (default: {local.SLOTS}, or those of the Flink that runs)"
+            verb.add_argument("--slots", type=_slots, metavar="N", help=slots)
 
 
 def _version(text: str) -> str:
@@ -36,8 +39,15 @@ def _version(text: str) -> str:
     return text
 
 
+def _slots(text: str) -> dict[str, str]:
+    """The option of Flink that stands for so many slots."""
+    if not re.fullmatch(r"[1-9]\d{0,2}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of slots: 1 to 999")
+    return {"taskmanager.numberOfTaskSlots": text}
+
+
 def _up(arguments: argparse.Namespace) -> int:
-    _show(local.up(arguments.flink, progress=output.note), arguments.json)
+    _show(local.up(arguments.flink, properties=arguments.slots, progress=output.note), arguments.json)
     return 0
 
 

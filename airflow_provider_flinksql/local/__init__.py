@@ -4,6 +4,6 @@ Nothing of it is needed to run jobs on another cluster; nothing heavy is importe
 """
 
 from airflow_provider_flinksql.local.cluster import LocalStatus, default_folder, down, status, up
-from airflow_provider_flinksql.local.config import DEFAULT_FLINK, PARTS
+from airflow_provider_flinksql.local.config import DEFAULT_FLINK, PARTS, SLOTS
 
-__all__ = ["DEFAULT_FLINK", "PARTS", "LocalStatus", "default_folder", "down", "status", "up"]
+__all__ = ["DEFAULT_FLINK", "PARTS", "SLOTS", "LocalStatus", "default_folder", "down", "status", "up"]

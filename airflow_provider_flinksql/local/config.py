@@ -28,9 +28,12 @@ _OPENED = (
 _CHECKPOINTS = {"1": "state.checkpoints.dir", "2": "execution.checkpointing.dir"}
 _SAVEPOINTS = {"1": "state.savepoints.dir", "2": "execution.checkpointing.savepoint-dir"}
 
+SLOTS = 32
+"""A slot costs nothing until a job takes it, and a folder of jobs takes some."""
+
 # Without Flink's scripts nothing works out the TaskManager's memory, so every part of it is named.
 _TASKMANAGER = {
-    "taskmanager.numberOfTaskSlots": "8",
+    "taskmanager.numberOfTaskSlots": str(SLOTS),
     "taskmanager.cpu.cores": "8",
     "taskmanager.memory.framework.heap.size": "128m",
     "taskmanager.memory.framework.off-heap.size": "128m",

@@ -378,17 +378,23 @@ class TestCommand:
             self.run(verb, "--flink", "1.20.3")
 
     def test_up_takes_the_version_and_tells_its_progress_on_stderr(self, monkeypatch, capsys):
-        def up(flink, progress):
-            progress(f"starting {flink}")
+        def up(flink, properties, progress):
+            progress(f"starting {flink} {properties}")
             return local.LocalStatus(flink, "http://j", "http://g", dict.fromkeys(local.PARTS, 1), "/folder")
 
         monkeypatch.setattr(local, "up", up)
         assert self.run("up", "--flink", "1.20.3", "--json") == 0
         printed = capsys.readouterr()
         assert json.loads(printed.out)["flink"] == "1.20.3"
-        assert printed.err == "starting 1.20.3\n"
+        assert printed.err == "starting 1.20.3 None\n"
+        assert self.run("up", "--slots", "3") == 0
+        assert "{'taskmanager.numberOfTaskSlots': '3'}" in capsys.readouterr().err
 
-    @pytest.mark.parametrize("arguments", [["up", "--flink", "two"], ["sideways"], []])
+    def test_without_a_number_of_slots_there_are_enough_for_a_folder(self, tmp_path):
+        config = flink_config("2.3.0", tmp_path, PORTS, {})
+        assert config["taskmanager.numberOfTaskSlots"] == str(local.SLOTS) == "32"
+
+    @pytest.mark.parametrize("arguments", [["up", "--flink", "two"], ["up", "--slots", "0"], ["sideways"], []])
     def test_a_usage_error_is_argparses(self, arguments):
         with pytest.raises(SystemExit):
             self.run(*arguments)
