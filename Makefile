@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3; do \
 BIN := .venv/bin
 MINUTES ?= 10
 
-.PHONY: help venv demo test truth lint unit laws contract airflow airflow31 e2e faults soak bench clean
+.PHONY: help venv wheel demo test truth lint unit laws contract airflow airflow31 e2e faults soak bench clean
 
 help:
 	@echo "make demo    a real Airflow deploys a streaming job on a real Flink, three times, and checks itself"
@@ -16,6 +16,7 @@ help:
 	@echo "make airflow31   unit and airflow tests on the oldest Airflow that we run on"
 	@echo "make soak    faults at random for MINUTES=n, and what was lost or doubled"
 	@echo "make faults  every fault at every step, of which make test has each once; ROUNDS=n times eight deployers at once"
+	@echo "make wheel   the wheel and the sdist, in dist/"
 	@echo "make bench   speed as ratios, side by side in one run"
 
 venv: .venv/installed
@@ -26,6 +27,11 @@ venv: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5,<1'
 	$(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt --editable '.[local,dev]'
 	@touch $@
+
+wheel: venv
+	rm -rf dist
+	$(BIN)/uv build --quiet --python $(BIN)/python
+	@ls dist
 
 demo: venv
 	$(BIN)/python -m demo
@@ -68,4 +74,4 @@ bench: venv
 	$(BIN)/python -m tests.bench
 
 clean:
-	rm -rf .venv .venv-3.1 .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf dist .venv .venv-3.1 .mypy_cache .ruff_cache .pytest_cache .hypothesis

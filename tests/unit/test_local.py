@@ -391,8 +391,8 @@ class TestCommand:
         assert "{'taskmanager.numberOfTaskSlots': '3'}" in capsys.readouterr().err
 
     def test_without_a_number_of_slots_there_are_enough_for_a_folder(self, tmp_path):
-        config = flink_config("2.3.0", tmp_path, PORTS, {})
-        assert config["taskmanager.numberOfTaskSlots"] == str(local.SLOTS) == "32"
+        options = config.flink_config("2.3.0", tmp_path, PORTS, {})
+        assert options["taskmanager.numberOfTaskSlots"] == str(local.SLOTS) == "32"
 
     @pytest.mark.parametrize("arguments", [["up", "--flink", "two"], ["up", "--slots", "0"], ["sideways"], []])
     def test_a_usage_error_is_argparses(self, arguments):
