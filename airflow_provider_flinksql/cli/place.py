@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airflow_provider_flinksql.cli.output import Progress
+from airflow_provider_flinksql.clients.auth import address
 from airflow_provider_flinksql.clients.http import SyncIO
 from airflow_provider_flinksql.deploy.flow import Flow
 from airflow_provider_flinksql.deploy.reconcile import Limits
@@ -70,11 +71,16 @@ def find_cluster(arguments: argparse.Namespace) -> Place:
     gateway = arguments.gateway or os.environ.get("FLINKSQL_GATEWAY")
     jobmanager = arguments.jobmanager or os.environ.get("FLINKSQL_JOBMANAGER")
     if gateway and jobmanager:
-        return Place(Settings(gateway, jobmanager), resolve_env)
+        where = address(gateway, _said("gateway")), address(jobmanager, _said("jobmanager"))
+        return Place(Settings(*where), resolve_env)
     if gateway or jobmanager:
-        missing = "--jobmanager (FLINKSQL_JOBMANAGER)" if gateway else "--gateway (FLINKSQL_GATEWAY)"
+        missing = _said("jobmanager" if gateway else "gateway")
         arguments.usage_error(f"a cluster has two addresses: {missing} is missing")
     return _embedded()
+
+
+def _said(server: str) -> str:
+    return f"--{server} (FLINKSQL_{server.upper()})"
 
 
 def find_store(arguments: argparse.Namespace, place: Callable[[], Place]) -> Store:

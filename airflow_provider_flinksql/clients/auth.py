@@ -1,8 +1,9 @@
-"""How we prove to a server who we are."""
+"""Where a server is, and how we prove to it who we are."""
 
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -16,6 +17,22 @@ _NEEDS: dict[Kind, tuple[str, ...]] = {
     "bearer": ("token",),
     "mtls": ("cert", "key"),
 }
+_ADDRESS = re.compile(r"https?://(?:\[[\w:.]+\]|[^\s/?#@%:\\\[\]]+)(?::\d{1,5})?(?:/[^\s?#@]*)?", re.IGNORECASE)
+
+
+def address(url: str, what: str = "a server's URL") -> str:
+    """The URL of a server without the slash at its end; Misconfigured if it is none, or if there is more in it.
+
+    :param what: which one it is, for the message, which shows nothing of it
+    """
+    if _ADDRESS.fullmatch(url):
+        return url.rstrip("/")
+    if "@" in url:
+        raise Misconfigured(
+            f"{what} holds a login, and addresses are shown everywhere. Put it into login and password of an Airflow "
+            "connection, and basic into its auth."
+        )
+    raise Misconfigured(f"{what} must look like http://host:port or https://host:port/path, and hold no more.")
 
 
 @dataclass(frozen=True)
@@ -23,7 +40,7 @@ class Auth:
     """Credentials for one server. ``cert`` and ``key`` are paths to PEM files. Printing it shows no secret."""
 
     kind: Kind = "none"
-    login: str = ""
+    login: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
     cert: str = ""

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 from urllib.parse import urlsplit
 
 from airflow_provider_flinksql.clients.answers import TRANSIENT, decoded, no_answer
-from airflow_provider_flinksql.clients.auth import Auth
+from airflow_provider_flinksql.clients.auth import Auth, address
 from airflow_provider_flinksql.errors import DeadlineExceeded, Interrupted, Misconfigured, Refused, Unreachable
 from airflow_provider_flinksql.files import require_file
 
@@ -272,13 +272,7 @@ def _check(stop: threading.Event | None) -> None:
 def _readable_settings(base_url: str) -> Iterator[None]:
     import httpx
 
-    try:
-        parts = urlsplit(base_url)
-        host = parts.hostname if parts.scheme in ("http", "https") else None
-    except ValueError:
-        host = None
-    if not host:
-        raise Misconfigured("a server's URL must look like http://host:port or https://host:port/path")
+    host = urlsplit(address(base_url)).hostname
     try:
         yield
     except (httpx.InvalidURL, ValueError) as error:

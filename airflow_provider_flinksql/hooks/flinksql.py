@@ -17,7 +17,7 @@ from airflow.providers.common.compat.sdk import (
     mask_secret,
 )
 
-from airflow_provider_flinksql.clients.auth import Auth
+from airflow_provider_flinksql.clients.auth import Auth, address
 from airflow_provider_flinksql.clients.flink import JobManager
 from airflow_provider_flinksql.clients.gateway import Gateway
 from airflow_provider_flinksql.clients.http import SyncIO, run_sync
@@ -178,8 +178,8 @@ def settings_of(connection: Connection, extra: Mapping[str, Any]) -> Settings:
     except Misconfigured as error:
         raise Misconfigured(f"Connection {name}: {error}") from None
     return Settings(
-        gateway=_without_login(name, "host", _gateway_url(connection)),
-        jobmanager=_without_login(name, "jobmanager_url", str(extra["jobmanager_url"]).rstrip("/")),
+        gateway=address(_gateway_url(connection), f"Connection {name}: host"),
+        jobmanager=address(str(extra["jobmanager_url"]), f"Connection {name}: jobmanager_url"),
         auth=auth,
         verify=_verify(extra.get("verify")),
         properties=_texts(name, "flink_properties", extra, {"parallelism.default": "2"}),
@@ -197,17 +197,8 @@ def _widget(fields: Any, validators: Any, label: str, description: str, schema: 
 def _gateway_url(connection: Connection) -> str:
     host = str(connection.host)
     if "://" in host:
-        return host.rstrip("/")
+        return host
     return f"{connection.schema or 'http'}://{host}:{connection.port or GATEWAY_PORT}"
-
-
-def _without_login(name: str, field: str, url: str) -> str:
-    """Addresses are shown everywhere: in links, logs, XComs, manifests."""
-    if "@" in url:
-        raise Misconfigured(
-            f"Connection {name}: {field} holds a login. Put it into login and password, and basic into auth."
-        )
-    return url
 
 
 def _verify(value: Any) -> bool | str:

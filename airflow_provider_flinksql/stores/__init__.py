@@ -108,11 +108,11 @@ class Store(Protocol):
 
 def open_store(url: str) -> Store:
     """The store of this URL, e.g. ``sqlite:////var/lib/flinksql/manifests.db`` (four slashes: an absolute path)."""
-    if url.startswith("sqlite:///"):
+    if url.startswith("sqlite:///") and "?" not in url:
         from airflow_provider_flinksql.stores.sqlite import SqliteStore
 
         return SqliteStore(url.removeprefix("sqlite:///"))
-    if "://" in url:
+    if "://" in url and not url.startswith("sqlite:///"):
         try:
             from airflow_provider_flinksql.stores.sql import SqlStore
         except ImportError as error:

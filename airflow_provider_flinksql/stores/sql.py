@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.stores import INSTALL_SQL, Documents, Stored, ended, stored
 
 CONNECT_SECONDS = 10
+_HOST = re.compile(r"[\w.,-]*|\[[\w:.]+\]")
 
 metadata = sa.MetaData()
 heads_table = sa.Table(
@@ -39,13 +41,16 @@ class SqlStore:
     def __init__(self, url: str) -> None:
         try:
             parsed = sa.make_url(url)
+            self.name = _name(parsed)
             self._engine = sa.create_engine(parsed, pool_pre_ping=True, pool_size=1, max_overflow=4)
-        except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError) as error:
+        except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError, ValueError, TypeError) as error:
             raise Misconfigured(
                 f"The manifest store's URL cannot be used ({type(error).__name__}). Known: sqlite:////absolute/path.db "
-                f"and postgresql+psycopg://user@host/database, whose driver comes with {INSTALL_SQL}."
-            ) from error
-        self.name = parsed.render_as_string(hide_password=True)
+                f"and postgresql+psycopg://user@host/database, whose driver comes with {INSTALL_SQL}. What is not a "
+                "letter or a digit in user and password is written as in any URL: %40 for @."
+            ) from None  # some quote the URL, or the part of a password that they took for a port
+        options = [value for values in parsed.normalized_query.values() for value in values]
+        self._hidden = [value for value in (parsed.password, *options) if value]
         self._ready = False
 
     def get(self, name: str) -> Stored:
@@ -126,14 +131,20 @@ class SqlStore:
                 yield db
         except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
             raise Unreachable(
-                f"The manifest store {self.name} does not answer: {_first_line(error)}. What was being written is "
+                f"The manifest store {self.name} does not answer: {self._said(error)}. What was being written is "
                 "either there or not; the next look tells."
             ) from error
         except sa.exc.SQLAlchemyError as error:
             raise Misconfigured(
-                f"The manifest store {self.name} cannot be used: {_first_line(error)}. Check the URL, the driver and "
+                f"The manifest store {self.name} cannot be used: {self._said(error)}. Check the URL, the driver and "
                 "the rights of its user."
             ) from error
+
+    def _said(self, error: sa.exc.SQLAlchemyError) -> str:
+        said = str(getattr(error, "orig", None) or error).strip().split("\n")[0]
+        for value in sorted(self._hidden, key=len, reverse=True):
+            said = said.replace(value, "***") if len(value) > 3 else said
+        return said
 
     def _create(self) -> None:
         try:
@@ -154,6 +165,12 @@ def _now(db: sa.Connection) -> float:
     return time.time()
 
 
-def _first_line(error: sa.exc.SQLAlchemyError) -> str:
-    reason = getattr(error, "orig", None) or error
-    return str(reason).strip().split("\n")[0]
+def _name(url: sa.URL) -> str:
+    """What may be shown of a URL: neither login nor options.
+
+    :raises ValueError: where a part of a password may have been taken for something else
+    """
+    host = f"[{url.host}]" if ":" in (url.host or "") else url.host or ""
+    if not _HOST.fullmatch(host) or {"@", ":"} & set(url.database or ""):
+        raise ValueError
+    return f"{url.drivername}://{host}{f':{url.port}' if url.port else ''}/{url.database or ''}"

@@ -24,8 +24,8 @@ class Settings:
     """Where a cluster is and how to speak to it; resolved before a flow starts. Its repr shows no secret.
 
     ``cluster`` is the name under which attempts remember it (default: the JobManager's URL), ``properties`` are Flink
-    options for all jobs, ``store`` is the URL of the manifest store, ``storage`` what opens the object stores where
-    state lies (obstore's options, besides those of the environment).
+    options for all jobs, ``storage`` what opens the object stores where state lies (obstore's options, besides those of
+    the environment).
     """
 
     gateway: str
@@ -33,9 +33,8 @@ class Settings:
     auth: Auth = field(default_factory=Auth)
     verify: bool | str = True
     cluster: str | None = None
-    store: str | None = None
     storage: Mapping[str, str] = field(default_factory=dict, repr=False)
-    properties: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @contextmanager
@@ -65,10 +64,10 @@ def connect(
 
 async def _life_at(url: str, verify: bool | str) -> str | None:
     """Asked without credentials: they are this cluster's. Whoever refuses answers, too."""
-    with SyncIO(url, verify=verify) as io:
-        try:
+    try:
+        with SyncIO(url, verify=verify) as io:
             return incarnation(await JobManager(io, time.monotonic() + OLD_CLUSTER_SECONDS).config())
-        except Unreachable:
-            return None
-        except FlinkSqlError:
-            return "of something that answers"
+    except Unreachable:
+        return None
+    except FlinkSqlError:
+        return "of something that answers"

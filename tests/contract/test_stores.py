@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import sqlite3
+import traceback
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from airflow_provider_flinksql.errors import Conflict, Misconfigured, Unreachable, Unreadable
+from airflow_provider_flinksql.errors import Conflict, FlinkSqlError, Misconfigured, Unreachable, Unreadable
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Stop
 from airflow_provider_flinksql.model.snapshot import Snapshot
 from airflow_provider_flinksql.model.spec import Spec
@@ -195,12 +196,45 @@ def test_a_store_that_cannot_be_used_says_so(tmp_path):
         store.put(MANIFEST, 0)
 
 
-@pytest.mark.parametrize("url", ["mongo://user:hunter2@host/db", "hunter2", "postgresql+nodriver://u:hunter2@h/d"])
-def test_an_unknown_kind_of_store_is_refused_without_showing_its_url(url):
+UNUSABLE = [
+    "mongo://user:hunter2@host/db",
+    "hunter2",
+    "postgresql+nodriver://u:hunter2@h/d",
+    "postgresql+psycopg://u:p@h:hunter2@h/db",
+    "postgresql+psycopg://u:p@hunter2@h/db",
+    "postgresql+psycopg://u:p@hunter2/ss@h/db",
+    "postgresql+psycopg://u/hunter2:p@h/db",
+    "postgresql+psycopg://h:hunter2/db",
+    "sqlite:////tmp/x.db?password=hunter2",
+    "sqlite://u:hunter2@h/x.db",
+]
+
+
+@pytest.mark.parametrize("url", UNUSABLE)
+def test_a_store_that_cannot_be_used_is_refused_without_showing_its_url(url):
     with pytest.raises(Misconfigured) as refused:
         open_store(url)
-    assert "hunter2" not in str(refused.value)
+    assert "hunter2" not in "".join(traceback.format_exception(refused.value))
     assert "sqlite:////" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "login, options",
+    [
+        ("user:hunter2@", ""),
+        ("user:%68unter2%40%2F@", ""),
+        ("", "?user=u&password=hunter2"),
+        ("u:p@", "?sslpassword=hunter2&sslmode=hunter2"),
+    ],
+)
+def test_neither_the_name_of_a_store_nor_what_it_says_holds_a_password(login, options):
+    url = f"postgresql+psycopg://{login}127.0.0.1:9/db{options}"
+    with closing(open_store(url)) as store, pytest.raises(FlinkSqlError) as raised:
+        store.get("orders")
+    assert store.name == "postgresql+psycopg://127.0.0.1:9/db"
+    for text in (str(raised.value), store.name, repr(store)):
+        assert "hunter2" not in text
+        assert "unter2@" not in text
 
 
 def test_a_database_that_does_not_answer_is_worth_another_try():
