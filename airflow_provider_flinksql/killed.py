@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_provider_flinksql.deploy.withdraw import Withdrawal, withdraw
 from airflow_provider_flinksql.errors import MOST_OF_A_MESSAGE, shown
 from airflow_provider_flinksql.stores import open_store
+from airflow_provider_flinksql.targets import Resolve
 from airflow_provider_flinksql.targets.connect import Settings
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class WorkerKilled:
     ti: RuntimeTaskInstanceProtocol
     settings: Settings
     store_url: str = field(repr=False)
+    resolve: Resolve
     withdrawal: Withdrawal | None
     if_cleared: Withdrawal | None = None
     halt: threading.Event = field(default_factory=threading.Event)
@@ -108,7 +110,9 @@ class WorkerKilled:
             if asked:
                 store = open_store(self.store_url)
                 try:
-                    withdraw(asked, self.settings, store, patience=3.0, total=HANDLER_SECONDS, say=log.info)
+                    withdraw(
+                        asked, self.settings, store, self.resolve, patience=3.0, total=HANDLER_SECONDS, say=log.info
+                    )
                 finally:
                     store.close()
         except Exception as error:

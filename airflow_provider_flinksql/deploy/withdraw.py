@@ -15,6 +15,7 @@ from airflow_provider_flinksql.jobfile.read import JobFile
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.stores import Store
+from airflow_provider_flinksql.targets import Resolve
 from airflow_provider_flinksql.targets.connect import Settings, connect
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ def withdraw(
     asked: Withdrawal,
     settings: Settings,
     store: Store,
+    resolve: Resolve,
     job_id: str | None = None,
     *,
     halt: threading.Event | None = None,
@@ -55,7 +57,8 @@ def withdraw(
     """End the job as asked, by the same steps as any stop; ``False`` if there is none that is still the owner's.
 
     The stop is on record before it is sent: if ``halt`` or a death ends this half-way, the next deploy finds out what
-    became of it. ``patience`` are the seconds for one answer of a server.
+    became of it. ``patience`` are the seconds for one answer of a server. ``resolve`` is called, for the secrets of the
+    job, only if a server has something to say that may quote them.
     """
     manifest = store.get(asked.name).manifest
     attempt = asked.subject(manifest, job_id)
@@ -63,7 +66,7 @@ def withdraw(
         say(f"Job {shown(asked.name)}: nothing that this task began is under way, so nothing is stopped.")
         return False
     policy = Policy(asked.owner, manifest.lineage, asked.by, stop=asked.stop, stop_only=attempt.job_id)
-    with connect(settings, stop=halt, timeout=patience) as (target, io):
+    with connect(settings, resolve, halt, patience) as (target, io):
         flow = Flow(JobFile(attempt.spec, None, {}), target, store, io, settings.jobmanager, say=say)
         flow.limits = Limits(outage=total, transition=total, total=total)
         flow.run(policy)

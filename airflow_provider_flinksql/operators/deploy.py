@@ -41,6 +41,7 @@ from airflow_provider_flinksql.model.spec import Spec
 from airflow_provider_flinksql.model.statement import final_statement, session_statements
 from airflow_provider_flinksql.model.submission import CHECKED
 from airflow_provider_flinksql.stores import Store, open_store
+from airflow_provider_flinksql.targets import Resolve
 from airflow_provider_flinksql.targets.connect import Settings, connect
 from airflow_provider_flinksql.triggers.wait import Awaited, FlinkSqlWaitTrigger
 
@@ -178,12 +179,14 @@ class FlinkSqlDeployOperator(BaseOperator):
             key = run_key(context, self.on_clear)
             spec = run_spec(job.spec, key)
             wish, cleared = self._withdrawal(spec, policy), self._if_cleared(spec, policy)
-            self._killed = killed = WorkerKilled(context["ti"], settings, hook.store_url(), wish, cleared)
+            self._killed = killed = WorkerKilled(
+                context["ti"], settings, hook.store_url(), hook.resolve, wish, cleared
+            )
             with (
                 closing(open_store(killed.store_url)) as store,
                 connect(settings, hook.resolve, killed.halt) as (target, io),
             ):
-                self._end_earlier_runs(context, job.spec, policy, settings, store)
+                self._end_earlier_runs(context, job.spec, policy, settings, store, hook.resolve)
                 flow = Flow(job, target, store, io, settings.jobmanager, key, self.log.info, warn=self.log.warning)
                 flow.planned = self._show_plan
                 flow.limits = self._limits(conf.getfloat("flinksql", "defer_after", fallback=10.0))
@@ -248,7 +251,9 @@ class FlinkSqlDeployOperator(BaseOperator):
         rerun = spec.mode == "batch" and self.on_clear == "rerun"
         return Withdrawal(spec.name, policy.owner, policy.by, "cancel") if rerun else None
 
-    def _end_earlier_runs(self, context: Context, spec: Spec, policy: Policy, settings: Settings, store: Store) -> None:
+    def _end_earlier_runs(
+        self, context: Context, spec: Spec, policy: Policy, settings: Settings, store: Store, resolve: Resolve
+    ) -> None:
         """A cleared task may leave a live run behind; two would write to the same place. Each clear raises max_tries"""
         ti = context["ti"]
         if spec.mode != "batch" or self.on_clear == "attach" or ti.try_number == 1:
@@ -258,7 +263,7 @@ class FlinkSqlDeployOperator(BaseOperator):
             earlier = Withdrawal(name, policy.owner, policy.by, "cancel")
             if earlier.subject(stored.manifest):
                 self.log.info("This task was cleared; run %s is ended before another one begins.", shown(name))
-                withdraw(earlier, settings, store, say=self.log.info)
+                withdraw(earlier, settings, store, resolve, say=self.log.info)
 
     def _limits(self, inline: float | None) -> Limits:
         return Limits(total=self.timeout.total_seconds() if self.timeout else float("inf"), inline=inline)

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Mapping
+from contextlib import closing
 from typing import Any, Literal
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -19,8 +20,6 @@ from airflow_provider_flinksql.hooks.flinksql import FlinkSqlHook
 from airflow_provider_flinksql.killed import ask, ended_for_good
 from airflow_provider_flinksql.model.lifecycle.situation import STABLE_MS
 from airflow_provider_flinksql.model.seen import ENDED
-from airflow_provider_flinksql.stores import Store
-from airflow_provider_flinksql.targets.connect import Settings
 
 Awaited = Literal["running", "proof", "finished"]
 
@@ -135,18 +134,14 @@ class FlinkSqlWaitTrigger(BaseTrigger):
         from asgiref.sync import sync_to_async
 
         if await sync_to_async(ended_for_good)(self.task_instance):
-            await asyncio.to_thread(self._withdraw, *await sync_to_async(self._resolved)(), halt)
+            # not asyncio's own threads: only from these the hook can ask Airflow for the secrets of a job
+            await sync_to_async(self._withdraw, thread_sensitive=False)(halt)
 
-    def _resolved(self) -> tuple[Settings, Store]:
-        hook = FlinkSqlHook(self.flink_conn_id)
-        return hook.settings(), hook.open_store()
-
-    def _withdraw(self, settings: Settings, store: Store, halt: threading.Event) -> None:
-        asked = Withdrawal(**self.withdrawal or {})
-        try:
-            withdraw(asked, settings, store, self.job_id, halt=halt, total=KILL_SECONDS, say=self.log.info)
-        finally:
-            store.close()
+    def _withdraw(self, halt: threading.Event) -> None:
+        hook, asked = FlinkSqlHook(self.flink_conn_id), Withdrawal(**self.withdrawal or {})
+        settings, say = hook.settings(), self.log.info
+        with closing(hook.open_store()) as store:
+            withdraw(asked, settings, store, hook.resolve, self.job_id, halt=halt, total=KILL_SECONDS, say=say)
 
     async def _news(self) -> str:
         try:

@@ -36,6 +36,10 @@ GO_ON = ["success", "deferred", "running", "queued", "scheduled", "restarting", 
 END = ["failed", "skipped", "upstream_failed", "removed"]
 
 
+def no_secrets(name: str) -> str:
+    raise AssertionError(f"nothing here needs {name}")
+
+
 def instance(map_index: int = -1, **more: Any) -> Any:
     known = {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": map_index, "max_tries": 2, "try_number": 1}
     return SimpleNamespace(**known | more)
@@ -199,8 +203,8 @@ def test_a_triggerer_that_cancels_again_and_again_does_not_interrupt_it(
     attempt = deployed(job)
     airflow_says("failed")
     trigger = waiting(attempt.job_id, wish("numbers", "savepoint"))
-    slowly = trigger._resolved
-    monkeypatch.setattr(trigger, "_resolved", lambda: time.sleep(1) or slowly())
+    slowly = trigger._withdraw
+    monkeypatch.setattr(trigger, "_withdraw", lambda halt: time.sleep(1) or slowly(halt))
 
     async def impatient() -> None:
         on_kill = asyncio.create_task(trigger.on_kill())
@@ -226,13 +230,13 @@ def test_what_has_ended_is_left_and_said(flink, connect, deployed, airflow_says,
 
 def test_what_is_somebody_elses_by_now_goes_on(settings, deployed, state_of, store):
     attempt = deployed(counting("numbers", "streaming"))
-    assert not withdraw(wish("numbers", owner="d/another/t/-1"), settings, store)
-    assert not withdraw(wish("numbers"), settings, store, "00" * 16)
-    assert not withdraw(wish("never-deployed"), settings, store)
+    assert not withdraw(wish("numbers", owner="d/another/t/-1"), settings, store, no_secrets)
+    assert not withdraw(wish("numbers"), settings, store, no_secrets, "00" * 16)
+    assert not withdraw(wish("never-deployed"), settings, store, no_secrets)
     stored = store.get("numbers")
     claimed = replace(attempt, number=2, job_id="cd" * 16, owner="other", state="claimed", sent_at=None)
     store.put(replace(stored.manifest, pending=claimed, last_number=2), stored.version)
-    assert not withdraw(wish("numbers"), settings, store)
+    assert not withdraw(wish("numbers"), settings, store, no_secrets)
     assert state_of(attempt.job_id) == "RUNNING"
 
 
@@ -275,7 +279,8 @@ def test_a_worker_that_is_killed_ends_its_job_only_if_somebody_ended_its_task(
     settings, deployed, state_of, store, tmp_path, airflow_says, state
 ):
     attempt = deployed(counting("numbers", "batch"), "run")
-    killed = WorkerKilled(instance(), settings, f"sqlite:///{tmp_path}/manifests.db", wish(attempt.spec.name))
+    url = f"sqlite:///{tmp_path}/manifests.db"
+    killed = WorkerKilled(instance(), settings, url, no_secrets, wish(attempt.spec.name))
     airflow_says(state)
     killed()
     assert killed.halt.is_set() == (state == "failed")
@@ -310,7 +315,7 @@ def test_a_task_that_is_cleared_while_it_runs_ends_its_job_if_it_is_to_begin_ane
     operator = FlinkSqlDeployOperator(task_id="t", job={}, on_clear=on_clear, on_kill="none")
     asked = operator._if_cleared(attempt.spec, Policy(OWNER, "l", "Airflow d.t"))
     airflow_says("restarting")
-    WorkerKilled(instance(), settings, f"sqlite:///{tmp_path}/manifests.db", None, asked)()
+    WorkerKilled(instance(), settings, f"sqlite:///{tmp_path}/manifests.db", no_secrets, None, asked)()
     assert state_of(attempt.job_id) == ("CANCELED" if on_clear == "rerun" else "RUNNING")
     assert operator._if_cleared(Spec("numbers", ()), Policy(OWNER, "l", "Airflow d.t")) is None
 
@@ -326,7 +331,8 @@ def test_a_handler_lets_what_it_interrupted_go_on_and_give_back_the_lock_that_it
             return {"r": {"t": "failed"}}
 
     monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", staticmethod(states))
-    killed = WorkerKilled(instance(), settings, f"sqlite:///{tmp_path}/manifests.db", wish(attempt.spec.name))
+    url = f"sqlite:///{tmp_path}/manifests.db"
+    killed = WorkerKilled(instance(), settings, url, no_secrets, wish(attempt.spec.name))
     with lock:
         killed()
         assert state_of(attempt.job_id) == "RUNNING"
@@ -341,7 +347,7 @@ def test_a_second_signal_waits_for_nothing_while_the_first_is_heeded(settings, m
     monkeypatch.setattr(
         RuntimeTaskInstance, "get_task_states", staticmethod(lambda **what: asked.append(what) or answer.wait(30) or {})
     )
-    killed = WorkerKilled(instance(), settings, f"sqlite:///{tmp_path}/m.db", None)
+    killed = WorkerKilled(instance(), settings, f"sqlite:///{tmp_path}/m.db", no_secrets, None)
     killed()
     with monkeypatch.context() as patch:
         patch.setattr(killed, "_told", None)  # whoever waits for the answer fails
@@ -402,7 +408,7 @@ def test_a_cleared_task_ends_the_run_that_it_left_behind_before_another_one_begi
     others = deployed(job, "another/r/t/-1/2", owner="another/r/t/-1")
     cleared: Any = {"ti": instance(try_number=2, max_tries=3)}
     policy = Policy(OWNER, new_lineage(), "Airflow d.t")
-    operator._end_earlier_runs(cleared, job.spec, policy, settings, store)
+    operator._end_earlier_runs(cleared, job.spec, policy, settings, store, no_secrets)
     assert state_of(left.job_id) == ("CANCELED" if on_clear == "rerun" else "RUNNING")
     assert state_of(others.job_id) == "RUNNING"
     assert store.get(run_spec(job.spec, run_key(cleared)).name).manifest is None
