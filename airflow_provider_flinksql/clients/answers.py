@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_flinksql.clients.causes import root_cause
@@ -26,23 +27,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TRANSIENT = frozenset({429, 502, 503, 504})  # a plain 500 is Flink's word for "the request failed", so not one of them
+_MISSING = re.compile(r"Object missing required field `(.*)`")
+_GOT = re.compile(r", got `(\w+)`")
+_CANNOT_BE = re.compile(r"Expected `|Invalid |'utf-8'")
+_JSON_WORDS = {
+    **{"array": "a list", "list": "a list", "object": "an object", "dict": "an object", "str": "a text"},
+    **{"int": "a number", "float": "a number with a point", "bool": "true or false", "null": "null"},
+}
 _NO_SUCH_PATH = ("Not found: ", "Unable to load requested file ")
 
 
-@contextmanager
-def reading(server: str, what: str) -> Iterator[None]:
-    """Turns the stumbling of code that reads an answer into "that is not a Flink server"."""
-    try:
-        yield
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
-        raise Misconfigured(
-            f"{server}: the answer to {what} is not one that Flink gives ({type(error).__name__}: {error}). "
-            "Check that the URL is the right one."
-        ) from error
-
-
-def decoded(response: httpx.Response, server: str, redact: Callable[[str], str] = str) -> Any:
-    """The JSON of a good answer.
+def decoded(response: httpx.Response, kind: Any, server: str, redact: Callable[[str], str] = str) -> Any:
+    """A good answer, read as a value of ``kind`` (see :mod:`.shapes`).
 
     :param server: what should answer there, for messages
     :param redact: takes secrets out of whatever the server said before it reaches a message or a log
@@ -53,26 +49,73 @@ def decoded(response: httpx.Response, server: str, redact: Callable[[str], str] 
             f"{where} redirects to {root_cause(Said(response.headers['location'], redact))}. "
             "Redirects are not followed, since credentials would go along: give the final URL."
         )
-    try:
-        body = response.json()
-    except (ValueError, RecursionError):
-        body = None
-    if response.is_success and body is not None:
-        return body
     asked = f"{response.request.method} {response.request.url.path}"
+    body = _json(response.content)
+    if response.is_success and body is not None:
+        return read(body, kind, where, asked)
     raise _refusal(response.status_code, body, where=where, asked=asked, server=server, redact=redact)
+
+
+def read(value: Any, kind: Any, where: str, asked: str) -> Any:
+    """What a server said, as a value of ``kind``: the one place where its words become ours.
+
+    :raises Misconfigured: it is no such value, so this is not Flink
+    """
+    import msgspec
+
+    try:
+        return msgspec.convert(value, kind)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise Misconfigured(
+            f"{where}: the answer to {asked} is not what Flink answers ({_unlike(str(error))}). "
+            "Check that the URL is the right one."
+        ) from error
+
+
+def _unlike(said: str) -> str:
+    """What msgspec has against a value, in our words and without quoting it: ``jobs[3].state is a list``."""
+    said, _, path = said.partition(" - at `$")
+    path = path.strip("`.") or "it"
+    if missing := _MISSING.match(said):
+        return f"{path} has no {missing[1]}"
+    if got := _GOT.search(said):
+        return f"{path} is {_JSON_WORDS.get(got[1], 'something else')}"
+    if _CANNOT_BE.match(said):
+        return f"{path} is nothing that it can be"
+    return f"{path}: {said}"
+
+
+def _json(content: bytes) -> Any:
+    """JSON as Flink writes it; None of anything else, as text that is none, or in which a key stands twice."""
+    try:
+        body = json.loads(content.decode(), object_pairs_hook=_once, parse_constant=_no_number)
+        if b"\\ud" in content.lower():
+            json.dumps(body, ensure_ascii=False).encode()  # half of a character cannot be written anywhere
+    except (ValueError, RecursionError):
+        return None
+    return body
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(found := dict(pairs)) < len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
+def _no_number(constant: str) -> Any:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def _refusal(
     status: int, body: Any, *, where: str, asked: str, server: str, redact: Callable[[str], str]
 ) -> FlinkSqlError:
     errors = body.get("errors") if isinstance(body, dict) else None
-    words = "\n".join(str(error) for error in errors) if isinstance(errors, list) else ""
-    detail, root = Said(words, redact), Said(words.removeprefix("Internal server error.\n"), redact)
+    words = [error for error in errors if isinstance(error, str)] if isinstance(errors, list) else []
+    said = "\n".join(words)
+    detail, root = Said(said, redact), root_cause(Said(said.removeprefix("Internal server error.\n"), redact))
     if detail:
         log.debug("%s answered %s to %s: %s", shown(where), status, shown(asked), shown_lines(detail))
-    said = root_cause(root)
-    message = f"{where} answered {status} to {asked}{f': {said}' if said else ''}"
+    message = f"{where} answered {status} to {asked}{f': {root}' if root else ''}"
     if status in (401, 403):
         return Unauthorized(f"{message}. Check the connection's credentials.", status, detail)
     if status in TRANSIENT:

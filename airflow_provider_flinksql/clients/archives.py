@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from airflow_provider_flinksql.clients.shapes import ArchivedJob, Errors
 from airflow_provider_flinksql.clients.statefiles import StateFiles
 from airflow_provider_flinksql.errors import Unseen
 
@@ -30,15 +32,21 @@ class Archive:
         import httpx
 
         text = self._answers.get(path, '{"errors": ["it is not in the archive"]}')
-        found = path in self._answers and "errors" not in json.loads(text)
-        return httpx.Response(200 if found else 404, text=text, request=httpx.Request(method, f"http://archive{path}"))
+        return httpx.Response(404 if _refuses(text) else 200, text=text, request=httpx.Request(method, f"http://archive{path}"))
 
     async def sleep(self, seconds: float) -> None:
         """An archive has all the time there is."""
 
 
+def _refuses(answer: str) -> bool:
+    try:
+        return bool(msgspec.json.decode(answer, type=Errors))
+    except (msgspec.MsgspecError, RecursionError):
+        return False
+
+
 def _whole(answer: str) -> str:
-    json.loads(answer)
+    msgspec.json.decode(answer)
     return answer
 
 
@@ -59,7 +67,8 @@ def find_archive(files: StateFiles, config: Mapping[str, str], job_id: str) -> A
             return None
         try:
             if content:
-                return Archive({entry["path"]: _whole(entry["json"]) for entry in json.loads(content)["archive"]})
-        except (ValueError, KeyError, TypeError, RecursionError):
+                told = msgspec.json.decode(content, type=ArchivedJob).archive
+                return Archive({answer.path: _whole(answer.json) for answer in told})
+        except (msgspec.MsgspecError, RecursionError):
             pass  # its JobManager died over it: half an archive tells nothing
     return None

@@ -5,88 +5,37 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from airflow_provider_flinksql.clients.answers import reading
 from airflow_provider_flinksql.clients.causes import root_cause
 from airflow_provider_flinksql.clients.http import IO, request
 from airflow_provider_flinksql.clients.redactor import Redactor
+from airflow_provider_flinksql.clients.shapes import (
+    CheckpointConfig,
+    Checkpoints,
+    ClusterOverview,
+    FailureEntry,
+    Failures,
+    JobConfig,
+    JobDetails,
+    JobList,
+    JobListing,
+    Operation,
+    Option,
+    Outcome,
+    Triggered,
+)
 from airflow_provider_flinksql.errors import Misconfigured, NotFound, Refused, Said
 
 SERVER = "Flink JobManager"
 
-SnapshotKind = Literal["checkpoint", "savepoint", "stop-savepoint"]
+T = TypeVar("T")
+
 OperationState = Literal["in-progress", "completed", "failed", "unknown"]
 
-_KINDS: dict[str, SnapshotKind] = {"SAVEPOINT": "savepoint", "SYNC_SAVEPOINT": "stop-savepoint"}
 _WEB_FOLDER = re.compile(r"flink-web-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 # A stop can fail after its savepoint is complete; Flink then says so, and only here.
 _SAVED_NEVERTHELESS = re.compile(r"A savepoint has been created at: (\S+), but the corresponding job")
-
-
-@dataclass(frozen=True)
-class JobListing:
-    """One line of the JobManager's list of jobs, ended ones it still remembers included."""
-
-    id: str
-    name: str
-    state: str
-    start_time: int
-    last_modification: int
-    duration: int
-    tasks: Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """A completed checkpoint or savepoint. ``location`` is None where it cannot be addressed from outside."""
-
-    id: int
-    location: str | None
-    kind: SnapshotKind
-    time: int
-    discarded: bool
-    size: int | None = None
-    duration: int | None = None
-
-    @property
-    def restorable(self) -> bool:
-        """Whether a job could be started from it, as far as the JobManager knows."""
-        return self.location is not None and not self.discarded
-
-
-@dataclass(frozen=True)
-class Restored:
-    """What a job was started from, or recovered from since."""
-
-    id: int
-    location: str | None
-    is_savepoint: bool
-    time: int
-
-
-@dataclass(frozen=True)
-class Checkpoints:
-    """The checkpoint statistics of a job; ``completed`` is newest first and holds what Flink still lists (about 10).
-
-    ``counts``: restored, total, in_progress, completed, failed. A failed one is no fault by itself: a checkpoint
-    triggered before all tasks run counts as failed.
-    """
-
-    counts: Mapping[str, int]
-    completed: tuple[Checkpoint, ...]
-    restored: Restored | None
-
-    @property
-    def stopped_with(self) -> Checkpoint | None:
-        """The savepoint a FINISHED job was stopped with; None if its sources ended.
-
-        Not simply the newest entry: a last checkpoint can complete after the savepoint of the stop, while tasks end.
-        A stop that failed after its savepoint makes the job recover, so a restore after it means it went on.
-        """
-        stop = next((one for one in self.completed if one.kind == "stop-savepoint"), None)
-        went_on = stop and self.restored and self.restored.time > stop.time
-        return None if went_on else stop
 
 
 @dataclass(frozen=True)
@@ -119,16 +68,6 @@ class CheckpointStatus:
     cause: str | None = None
 
 
-@dataclass(frozen=True)
-class ClusterOverview:
-    """What a cluster has to offer."""
-
-    flink_version: str
-    taskmanagers: int
-    slots_total: int
-    slots_available: int
-
-
 def incarnation(config: Mapping[str, str]) -> str:
     """The id of this life of the JobManager process, from its configuration: drawn anew at each of its starts."""
     if found := _WEB_FOLDER.search(config.get("web.tmpdir", "")):
@@ -159,75 +98,38 @@ class JobManager:
 
     async def config(self) -> dict[str, str]:
         """The effective configuration of the JobManager process."""
-        body = await self._get("/jobmanager/config")
-        with reading(SERVER, "GET /jobmanager/config"):
-            return {entry["key"]: entry["value"] for entry in body}
+        options = await self._get("/jobmanager/config", tuple[Option, ...])
+        return {option.key: option.value for option in options}
 
     async def cluster(self) -> ClusterOverview:
         """Version and slots."""
-        body = await self._get("/overview")
-        with reading(SERVER, "GET /overview"):
-            return ClusterOverview(
-                flink_version=body["flink-version"],
-                taskmanagers=body["taskmanagers"],
-                slots_total=body["slots-total"],
-                slots_available=body["slots-available"],
-            )
+        return await self._get("/overview", ClusterOverview)
 
-    async def overview(self) -> list[JobListing]:
+    async def overview(self) -> tuple[JobListing, ...]:
         """All jobs in one request: some 400 bytes a job."""
-        body = await self._get("/jobs/overview")
-        with reading(SERVER, "GET /jobs/overview"):
-            return [
-                JobListing(
-                    id=job["jid"],
-                    name=job["name"],
-                    state=job["state"],
-                    start_time=job["start-time"],
-                    last_modification=job["last-modification"],
-                    duration=job["duration"],
-                    tasks=job["tasks"],
-                )
-                for job in body["jobs"]
-            ]
+        return (await self._get("/jobs/overview", JobList)).jobs
 
-    async def job(self, job_id: str) -> dict[str, Any]:
-        """Everything about a job. Not ``/jobs/:id/status``, which answers 500 for a job that is forgotten."""
-        body: dict[str, Any] = await self._get(f"/jobs/{job_id}")
-        return body
+    async def job(self, job_id: str) -> JobDetails:
+        """One job. Not ``/jobs/:id/status``, which answers 500 for a job that is forgotten."""
+        return await self._get(f"/jobs/{job_id}", JobDetails)
 
     async def job_config(self, job_id: str) -> dict[str, str]:
         """The tags a job carries: its ``pipeline.global-job-parameters``."""
-        body = await self._get(f"/jobs/{job_id}/config")
-        with reading(SERVER, "GET /jobs/:id/config"):
-            execution = body.get("execution-config") or {}
-            return dict(execution.get("user-config") or {})
+        return (await self._get(f"/jobs/{job_id}/config", JobConfig)).tags
 
     async def checkpoints(self, job_id: str) -> Checkpoints | None:
         """What a job has saved and was restored from; None if it does no checkpoints."""
-        body = await self._get_unless_off(f"/jobs/{job_id}/checkpoints")
-        if body is None:
-            return None
-        with reading(SERVER, "GET /jobs/:id/checkpoints"):
-            latest = body["latest"]
-            entries = [*body["history"], latest["completed"], latest["savepoint"]]  # the history can be crowded out
-            found = {entry["id"]: _checkpoint(entry) for entry in entries if entry and entry["status"] == "COMPLETED"}
-            return Checkpoints(
-                counts=body["counts"],
-                completed=tuple(found[number] for number in sorted(found, reverse=True)),
-                restored=_restored(latest["restored"]) if latest["restored"] else None,
-            )
+        return await self._get_unless_off(f"/jobs/{job_id}/checkpoints", Checkpoints)
 
-    async def checkpoint_config(self, job_id: str) -> dict[str, Any] | None:
-        """How a job does its checkpoints; None if it does none."""
-        body: dict[str, Any] | None = await self._get_unless_off(f"/jobs/{job_id}/checkpoints/config")
-        return body
+    async def deletes_on_cancel(self, job_id: str) -> bool:
+        """Whether Flink deletes the checkpoints of a job that is cancelled."""
+        config = await self._get_unless_off(f"/jobs/{job_id}/checkpoints/config", CheckpointConfig)
+        return config is not None and config.externalization.delete_on_cancellation
 
     async def exceptions(self, job_id: str, most: int = 20) -> list[JobException]:
         """What a job has failed of, newest first."""
-        body = await self._get(f"/jobs/{job_id}/exceptions", {"maxExceptions": str(most)})
-        with reading(SERVER, "GET /jobs/:id/exceptions"):
-            return [self._exception(entry) for entry in body["exceptionHistory"]["entries"]]
+        failures = await self._get(f"/jobs/{job_id}/exceptions", Failures, {"maxExceptions": str(most)})
+        return [self._exception(entry) for entry in failures.history.entries]
 
     async def stop(
         self,
@@ -264,10 +166,9 @@ class JobManager:
 
     async def savepoint_status(self, job_id: str, trigger_id: str) -> SavepointStatus:
         """What became of :meth:`stop` or :meth:`savepoint`."""
-        state, operation, trace = await self._operation(f"/jobs/{job_id}/savepoints/{trigger_id}")
-        saved = _SAVED_NEVERTHELESS.search(trace.words)
-        location = saved[1] if saved else operation.get("location")
-        return SavepointStatus(state, location=location, cause=root_cause(trace) or None)
+        state, outcome = await self._operation(f"/jobs/{job_id}/savepoints/{trigger_id}")
+        saved = _SAVED_NEVERTHELESS.search(outcome.trace or "")
+        return SavepointStatus(state, saved[1] if saved else outcome.location, self._cause(outcome.trace or ""))
 
     async def request_checkpoint(self, job_id: str, trigger_id: str) -> str:
         """Asks for a checkpoint now, whatever the interval: the proof of health."""
@@ -277,83 +178,52 @@ class JobManager:
 
     async def checkpoint_status(self, job_id: str, trigger_id: str) -> CheckpointStatus:
         """What became of :meth:`request_checkpoint`."""
-        state, operation, trace = await self._operation(f"/jobs/{job_id}/checkpoints/{trigger_id}")
-        return CheckpointStatus(state, operation.get("checkpointId"), root_cause(trace) or None)
+        state, outcome = await self._operation(f"/jobs/{job_id}/checkpoints/{trigger_id}")
+        return CheckpointStatus(state, outcome.checkpoint_id, self._cause(outcome.trace or ""))
 
     async def cancel(self, job_id: str) -> None:
         """Asks a job to end without savepoint; nothing to do if it has ended."""
         try:
-            await self._ask("PATCH", f"/jobs/{job_id}", params={"mode": "cancel"})
+            await self._ask("PATCH", f"/jobs/{job_id}", dict[str, Any], params={"mode": "cancel"})
         except Refused as refused:
             if refused.status != 409:  # "has already reached another terminal state"
                 raise
 
-    async def _operation(self, path: str) -> tuple[OperationState, dict[str, Any], Said]:
-        """State, outcome and, if it failed, the trace of an asynchronous request."""
+    async def _operation(self, path: str) -> tuple[OperationState, Outcome]:
+        """State and outcome of an asynchronous request."""
         try:
-            body = await self._get(path)
+            operation = await self._get(path, Operation)
         except NotFound as missing:
             if "There is no " not in missing.detail.words:
                 raise
-            return "unknown", {}, Said()
-        with reading(SERVER, "GET …/:triggerId"):
-            operation = body.get("operation") or {}
-            if body["status"]["id"] != "COMPLETED":
-                return "in-progress", operation, Said()
-            # savepoints and checkpoints spell it differently
-            failure = operation.get("failure-cause") or operation.get("failureCause")
-            trace = Said(failure["stack-trace"], self._redact) if failure else Said()
-            return ("failed" if failure else "completed"), operation, trace
+            return "unknown", Outcome()
+        if operation.ended is None:
+            return "in-progress", Outcome()
+        return ("completed" if operation.ended.trace is None else "failed"), operation.ended
 
     async def _trigger(self, path: str, body: dict[str, Any]) -> str:
-        answer = await self._ask("POST", path, json=body)
-        with reading(SERVER, f"POST {path}"):
-            return str(answer["request-id"])
+        return (await self._ask("POST", path, Triggered, json=body)).id
 
-    async def _get_unless_off(self, path: str) -> Any:
+    async def _get_unless_off(self, path: str, kind: type[T]) -> T | None:
         try:
-            return await self._get(path)
+            return await self._get(path, kind)
         except NotFound as missing:
             if re.search(r"Checkpointing (has not been|is not) enabled", missing.detail.words):
                 return None
             raise
 
-    async def _get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
-        return await self._ask("GET", path, params=params)
+    async def _get(self, path: str, kind: type[T], params: Mapping[str, str] | None = None) -> T:
+        return await self._ask("GET", path, kind, params=params)
 
-    async def _ask(self, method: str, path: str, **content: Any) -> Any:
-        content |= {"deadline": self._deadline, "redact": self._redact}
-        return await request(self._io, method, path, server=SERVER, retries=True, **content)
+    async def _ask(self, method: str, path: str, kind: type[T], **content: Any) -> T:
+        content |= {"retries": True, "deadline": self._deadline, "redact": self._redact}
+        answer: T = await request(self._io, method, path, kind=kind, server=SERVER, **content)
+        return answer
 
-    def _exception(self, entry: Mapping[str, Any]) -> JobException:
+    def _cause(self, trace: str) -> str | None:
+        return root_cause(Said(trace, self._redact)) or None
+
+    def _exception(self, entry: FailureEntry) -> JobException:
         # a failure that is not retried is the job's own; the task stands among the concurrent ones then
-        entries = [entry, *entry.get("concurrentExceptions", [])]
-        task = next((Said(one["taskName"], self._redact) for one in entries if one.get("taskName")), None)
-        cause = root_cause(Said(entry["stacktrace"], self._redact))
-        return JobException(time=entry["timestamp"], cause=cause, task=task)
-
-
-def _checkpoint(entry: Mapping[str, Any]) -> Checkpoint:
-    return Checkpoint(
-        id=entry["id"],
-        location=_location(entry),
-        kind=_KINDS.get(entry["checkpoint_type"], "checkpoint"),
-        time=entry["latest_ack_timestamp"],
-        discarded=entry["discarded"],
-        size=entry.get("state_size"),
-        duration=entry.get("end_to_end_duration"),
-    )
-
-
-def _restored(entry: Mapping[str, Any]) -> Restored:
-    return Restored(
-        id=entry["id"],
-        location=_location(entry),
-        is_savepoint=entry["is_savepoint"],
-        time=entry["restore_timestamp"],
-    )
-
-
-def _location(entry: Mapping[str, Any]) -> str | None:
-    path: str | None = entry.get("external_path")
-    return None if path is None or path.startswith("<") else path  # <checkpoint-not-externally-addressable>
+        task = next((Said(one.task, self._redact) for one in (entry, *entry.concurrent) if one.task), None)
+        return JobException(entry.timestamp, self._cause(entry.stacktrace) or "", task)

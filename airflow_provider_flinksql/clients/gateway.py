@@ -11,13 +11,23 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Self
 
-from airflow_provider_flinksql.clients.answers import reading
+from airflow_provider_flinksql.clients.answers import read
 from airflow_provider_flinksql.clients.causes import Cause, cause, causes, position
 from airflow_provider_flinksql.clients.http import IO, request
 from airflow_provider_flinksql.clients.redactor import Redactor
 from airflow_provider_flinksql.clients.refusals import refusal
+from airflow_provider_flinksql.clients.shapes import (
+    Begun,
+    Id,
+    Info,
+    LastPage,
+    NotReady,
+    Opened,
+    Page,
+    ResultKind,
+)
 from airflow_provider_flinksql.errors import (
     DeadlineExceeded,
     Duplicate,
@@ -39,8 +49,6 @@ API = "/v2"  # the oldest that answers in JSON rows; 1.20 and 2.x both speak it
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.005, 0.2, 1.25  # adds about a tenth to what a statement takes
 CLEAN_UP_TIMEOUT = 5.0
 LONGEST_PAGE = 64 * 1024 * 1024  # the plan of a job is one row
-
-ResultKind = Literal["SUCCESS", "SUCCESS_WITH_CONTENT"]
 
 _DUPLICATE = re.compile(r"Duplicate(Application|Job)SubmissionException")
 _GONE = re.compile(r"Session '[^']*' does not exist|Can not find the submitted operation")
@@ -76,19 +84,18 @@ class _Pages:
     token: int = 0
     ended: bool = False
 
-    def add(self, page: Mapping[str, Any]) -> bool:
-        """Takes one answer in; whether it brought rows. Many pages are empty: only EOS is the end."""
-        if page["resultType"] == "NOT_READY":
+    def add(self, page: Page | NotReady) -> bool:
+        """Takes one answer in; whether it brought rows. Many pages are empty: only the last one is the end."""
+        if isinstance(page, NotReady):
             return False
-        results = page["results"]
-        self.columns = tuple(column["name"] for column in results["columns"])
-        self.rows += [tuple(row["fields"]) for row in results["data"]]
-        self.job_id, self.kind = page.get("jobID") or self.job_id, page["resultKind"]
+        self.columns = tuple(column.name for column in page.results.columns)
+        self.rows += [row.fields for row in page.results.data]
+        self.job_id, self.kind = page.job_id or self.job_id, page.kind
         self.token += 1
         # DDL and the id of a job come in one page; asking for the end as well would be one more request
-        in_one = self.kind == "SUCCESS" or (self.job_id is not None and not page["isQueryResult"])
-        self.ended = in_one or page["resultType"] == "EOS"
-        return bool(results["data"])
+        in_one = self.kind == "SUCCESS" or (self.job_id is not None and not page.is_query)
+        self.ended = in_one or isinstance(page, LastPage)
+        return bool(page.results.data)
 
 
 class Gateway:
@@ -101,11 +108,10 @@ class Gateway:
 
     async def info(self) -> str:
         """The Flink version of the gateway."""
-        body = await request(
-            self._io, "GET", f"{API}/info", server=SERVER, deadline=self._deadline, redact=self._redact
+        info: Info = await request(
+            self._io, "GET", f"{API}/info", kind=Info, server=SERVER, deadline=self._deadline, redact=self._redact
         )
-        with reading(SERVER, "GET /info"):
-            return str(body["version"])
+        return info.version
 
     async def open_session(
         self,
@@ -117,18 +123,18 @@ class Gateway:
         Its properties hold for each of its statements. A session whose answer was lost times out by itself.
         """
         body = {"properties": dict(properties or {})}
-        answer = await request(
+        opened: Opened = await request(
             self._io,
             "POST",
             f"{API}/sessions",
+            kind=Opened,
             json=body,
             server=SERVER,
             retries=True,
             deadline=self._deadline if deadline is None else deadline,
             redact=self._redact,
         )
-        with reading(SERVER, "POST /sessions"):
-            return Session(self._io, answer["sessionHandle"], self._redact, self._deadline)
+        return Session(self._io, opened.handle, self._redact, self._deadline)
 
 
 class Session:
@@ -170,10 +176,8 @@ class Session:
         deadline = self._deadline if deadline is None else deadline
         body = {"statement": statement, "executionConfig": dict(config or {})}
         self._running = True
-        answer = await self._ask("POST", "/statements", json=body, deadline=deadline)
-        with reading(SERVER, "POST …/statements"):
-            operation = f"/operations/{answer['operationHandle']}"
-        pages = await self._fetch(operation, deadline, statement)
+        begun: Begun = await self._ask("POST", "/statements", Begun, json=body, deadline=deadline)
+        pages = await self._fetch(f"/operations/{begun.handle}", deadline, statement)
         self._running = False
         return Result(pages.columns, tuple(pages.rows), pages.job_id, pages.kind)
 
@@ -191,24 +195,30 @@ class Session:
         except InvalidQuery as error:
             line = error.line - 1 if error.line else None
             raise InvalidQuery(error.reason, line, error.column, error.table) from None
-        with reading(SERVER, "EXPLAIN"):
-            return str(result.rows[0][0])
+        return _only(result, "EXPLAIN")
 
     async def show_create_table(self, *path: str) -> str | None:
         """The DDL of a table, options and all; None for what has none. ``path`` is catalog, database and table."""
         name = ".".join("`" + part.replace("`", "``") + "`" for part in path)
         try:
-            return str((await self.execute(f"SHOW CREATE TABLE {name}")).rows[0][0])
+            return _only(await self.execute(f"SHOW CREATE TABLE {name}"), "SHOW CREATE TABLE")
         except (InvalidQuery, StatementFailed):
             return None
 
     async def show_jobs(self) -> set[str]:
         """The ids of all jobs on the cluster this gateway submits to."""
-        return {str(row[0]) for row in (await self.execute("SHOW JOBS")).rows}
+        listed = (await self.execute("SHOW JOBS")).rows
+        rows: tuple[tuple[str], ...] = read([row[:1] for row in listed], tuple[tuple[Id], ...], SERVER, "SHOW JOBS")
+        return {job_id for (job_id,) in rows}
+
+    async def configuration(self) -> dict[str, str]:
+        """The options that hold in this session."""
+        rows = (await self.execute("SET")).rows
+        return dict(read(rows, tuple[tuple[str, str], ...], SERVER, "SET"))
 
     async def heartbeat(self) -> None:
         """Keeps an idle session; the gateway drops one after 10 minutes without."""
-        await self._ask("POST", "/heartbeat", json={}, retries=True)
+        await self._ask("POST", "/heartbeat", dict[str, Any], json={}, retries=True)
 
     async def close(self) -> None:
         """Lets go of the session and of a statement still running in it; a job it started goes on. Never fails."""
@@ -219,9 +229,11 @@ class Session:
         patience = None if deadline is None else deadline + CLEAN_UP_TIMEOUT  # the look at the deadline below is first
         while True:
             path = f"{operation}/result/{pages.token}"
-            page = await self._ask("GET", path, params={"rowFormat": "JSON"}, deadline=patience, most=LONGEST_PAGE)
-            with reading(SERVER, "GET …/result"):
-                news = pages.add(page)
+            params = {"rowFormat": "JSON"}
+            answer = await self._ask(
+                "GET", path, LastPage | Page | NotReady, params=params, deadline=patience, most=LONGEST_PAGE
+            )
+            news = pages.add(answer)
             if pages.ended:
                 return pages
             if deadline is not None and time.monotonic() >= deadline:
@@ -243,20 +255,27 @@ class Session:
 
     async def _clean_up(self, method: str, path: str) -> bool:
         try:
-            await self._ask(method, path, timeout=CLEAN_UP_TIMEOUT)
+            await self._ask(method, path, dict[str, Any], timeout=CLEAN_UP_TIMEOUT)
         except (ServiceError, StatementFailed, Misconfigured, InvalidQuery) as error:
             log.debug("%s: %s: %s", SERVER, shown(f"{method} {self._path}{path}"), error)
             return False
         return True
 
-    async def _ask(self, method: str, path: str, **content: Any) -> Any:
+    async def _ask(self, method: str, path: str, kind: Any, **content: Any) -> Any:
+        content |= {"kind": kind, "server": SERVER, "redact": self._redact}
         try:
-            return await request(self._io, method, self._path + path, server=SERVER, redact=self._redact, **content)
+            return await request(self._io, method, self._path + path, **content)
         except Refused as refused:
             if refused.status != 500:
                 raise
             self._running = False  # the gateway answers so only when the statement has ended
             raise _classified(refused) from None
+
+
+def _only(result: Result, asked: str) -> str:
+    """The one text that a statement brings."""
+    rows: tuple[tuple[str]] = read(result.rows, tuple[tuple[str]], SERVER, asked)
+    return rows[0][0]
 
 
 def _classified(refused: Refused) -> FlinkSqlError:

@@ -203,6 +203,7 @@ async def request(
     method: str,
     path: str,
     *,
+    kind: Any = Any,
     json: Any = None,
     params: Mapping[str, str] | None = None,
     server: str = "server",
@@ -212,8 +213,9 @@ async def request(
     most: int = LONGEST,
     redact: Callable[[str], str] = str,
 ) -> Any:
-    """The decoded JSON answer of a Flink server, or one of our errors.
+    """The answer of a Flink server, or one of our errors.
 
+    :param kind: what the answer is read as
     :param server: what should answer there, for messages (``Flink JobManager``)
     :param retries: whether sending it twice is harmless; not given, only a GET is
     :param deadline: no retry starts after it, and no answer is waited for beyond it
@@ -235,7 +237,7 @@ async def request(
             response = await io.send(method, path, json=json, params=params, timeout=left, most=most)
         except httpx.TransportError as error:
             raise no_answer(error, server, left) from error
-        return decoded(response, server, redact)
+        return decoded(response, kind, server, redact)
 
     if not (method == "GET" if retries is None else retries):
         return await attempt()

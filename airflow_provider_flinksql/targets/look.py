@@ -9,15 +9,9 @@ from functools import cached_property
 from typing import Literal
 
 from airflow_provider_flinksql.clients.archives import find_archive
-from airflow_provider_flinksql.clients.flink import (
-    Checkpoint,
-    Checkpoints,
-    JobException,
-    JobListing,
-    JobManager,
-    incarnation,
-)
+from airflow_provider_flinksql.clients.flink import JobException, JobManager, incarnation
 from airflow_provider_flinksql.clients.http import IO
+from airflow_provider_flinksql.clients.shapes import Checkpoint, Checkpoints, JobListing
 from airflow_provider_flinksql.clients.statefiles import Kept, StateFiles
 from airflow_provider_flinksql.errors import NotFound, Unreachable, Unseen
 from airflow_provider_flinksql.model.failures import failures
@@ -86,7 +80,7 @@ class Survey:
 async def survey(jobmanager: JobManager) -> Survey:
     """Ask for configuration and job list. In this order: a list is never older than the incarnation it is taken for."""
     config = await jobmanager.config()
-    return Survey(config, tuple(await jobmanager.overview()))
+    return Survey(config, await jobmanager.overview())
 
 
 async def await_fresh(jobmanager: JobManager, io: IO, config: Mapping[str, str], job_id: str, ended: int) -> None:
@@ -97,7 +91,7 @@ async def await_fresh(jobmanager: JobManager, io: IO, config: Mapping[str, str],
     """
     ages = [duration(config, key, DEFAULT_AGE if key == CACHES[0] else "0 s") for key in CACHES]
     oldest = max(UNREADABLE_AGE if age is None else age for age in ages)
-    now = (await jobmanager.job(job_id))["now"]
+    now = (await jobmanager.job(job_id)).now
     left = oldest + 0.01 - (now - ended) / 1000
     if left > 0:
         await io.sleep(min(left, oldest))
@@ -188,7 +182,7 @@ class Look:
             job_id=job.id,
             name=job.name,
             state=job.state,
-            all_running=0 < job.tasks["total"] == job.tasks["running"] + job.tasks["finished"],
+            all_running=job.all_running,
             started_at=job.start_time,
             changed_at=job.last_modification,
             stable_ms=job.start_time + job.duration - job.last_modification,
@@ -236,8 +230,7 @@ class Look:
     ) -> tuple[Detail, list[Snapshot]]:
         checkpoints = await jobmanager.checkpoints(sighting.job_id)
         exceptions = await jobmanager.exceptions(sighting.job_id, self._survey.remembered_failures)
-        settings = await jobmanager.checkpoint_config(sighting.job_id) or {}
-        on_cancel = bool((settings.get("externalization") or {}).get("delete_on_cancellation", False))
+        on_cancel = await jobmanager.deletes_on_cancel(sighting.job_id)
         detail = _detail(checkpoints, exceptions, sighting, self._survey.remembered_failures)
         lost = on_cancel and sighting.state == "CANCELED"
         kept = [c for c in checkpoints.completed if c.restorable] if checkpoints else []
@@ -287,7 +280,7 @@ def _detail(
     stopped = _stopped_with(checkpoints, sighting)
     return Detail(
         checkpointing=checkpoints is not None,
-        completed=checkpoints.counts.get("completed", 0) if checkpoints else 0,
+        completed=checkpoints.counts.completed if checkpoints else 0,
         restored=checkpoints.restored.location if checkpoints and checkpoints.restored else None,
         checkpoint_at=last,
         checkpoint_id=newest.id if newest else None,

@@ -50,8 +50,8 @@ class Planner:
             raise error.at("statements", index, spec.digest) from None
         graph = condensed(text, self._secrets.out_of_a_plan, self._secrets.named)
         known = await self._known_tables(session, text, graph)
-        configuration = {key: str(value) for key, value in (await session.execute("SET")).rows}
-        return Explained(flink_version, graph, known, tuple(hidden_defaults(configuration).items()))
+        hidden = hidden_defaults(await session.configuration())
+        return Explained(flink_version, graph, known, tuple(hidden.items()))
 
     async def release(self) -> None:
         """Close the session; never raises."""

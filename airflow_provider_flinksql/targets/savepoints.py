@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from airflow_provider_flinksql.clients.flink import Checkpoint, JobManager
+from airflow_provider_flinksql.clients.flink import JobManager
+from airflow_provider_flinksql.clients.shapes import Checkpoint
 from airflow_provider_flinksql.clients.statefiles import StateFiles, same_location
 from airflow_provider_flinksql.errors import NotFound, Unseen
 from airflow_provider_flinksql.model.manifest import Attempt, Savepoint

@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from airflow_provider_flinksql.clients.flink import JobListing, JobManager
+from airflow_provider_flinksql.clients.flink import JobManager
 from airflow_provider_flinksql.clients.gateway import Gateway, Session
 from airflow_provider_flinksql.clients.http import IO
+from airflow_provider_flinksql.clients.shapes import JobListing
 from airflow_provider_flinksql.clients.statefiles import StateFiles, same_location
 from airflow_provider_flinksql.errors import (
     Blocked,
@@ -200,8 +201,8 @@ class SessionTarget:
         job = await self._listed(job_id)
         if job is None or job.state in ENDED:
             return False
-        all_run = job.state == "RUNNING" and job.tasks["total"] == job.tasks["running"] + job.tasks["finished"]
-        return job.state == "INITIALIZING" or (not all_run and job.duration < SETTLING_MS)
+        settled = job.state == "RUNNING" and job.all_running
+        return job.state == "INITIALIZING" or (not settled and job.duration < SETTLING_MS)
 
     async def request_proof(self, attempt: Attempt, trigger_id: str) -> None:
         """Ask for a checkpoint now."""

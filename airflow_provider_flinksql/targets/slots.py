@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from airflow_provider_flinksql.clients.flink import ClusterOverview, JobManager
+from airflow_provider_flinksql.clients.flink import JobManager
 from airflow_provider_flinksql.clients.http import IO
+from airflow_provider_flinksql.clients.shapes import ClusterOverview
 from airflow_provider_flinksql.errors import Blocked, NoFreeSlots, NotFound, Unreachable
 from airflow_provider_flinksql.model.seen import ENDED
 from airflow_provider_flinksql.model.spec import Spec
@@ -85,10 +86,10 @@ class Slots:
     async def _width(self, job_id: str) -> int:
         """Flink puts one subtask of each operator into a slot, so the widest operator tells."""
         try:
-            vertices = (await self._jobmanager.job(job_id))["vertices"]
+            vertices = (await self._jobmanager.job(job_id)).vertices
         except NotFound:
             return 0  # ended and forgotten meanwhile
-        return max((int(vertex["parallelism"]) for vertex in vertices), default=0)
+        return max((vertex.parallelism for vertex in vertices), default=0)
 
 
 def _elastic(config: Mapping[str, str]) -> bool:

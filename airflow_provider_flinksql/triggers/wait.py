@@ -160,10 +160,10 @@ class FlinkSqlWaitTrigger(BaseTrigger):
             try:
                 job = await jobmanager.job(self.job_id)
                 heard = time.monotonic()
-                running = all_running(job)
+                running = job.all_running
                 calm = (calm or heard) if running else None
-                if job["state"] in ENDED:
-                    return str(job["state"])
+                if job.state in ENDED:
+                    return job.state
                 if await self._as_awaited(jobmanager, running, heard - calm if calm else 0.0):
                     return self.awaiting
             except NotFound:
@@ -186,11 +186,3 @@ class FlinkSqlWaitTrigger(BaseTrigger):
             case "proof":
                 return calm_seconds * 1000 >= STABLE_MS
         return False
-
-
-def all_running(job: dict[str, Any]) -> bool:
-    """Whether each task of a job, as ``GET /jobs/:id`` shows it, runs or has done its work."""
-    vertices = job.get("vertices") or []
-    tasks = [vertex.get("tasks") or {} for vertex in vertices]
-    busy = sum(count.get("RUNNING", 0) + count.get("FINISHED", 0) for count in tasks)
-    return job.get("state") == "RUNNING" and 0 < busy == sum(vertex.get("parallelism", 0) for vertex in vertices)

@@ -149,13 +149,3 @@ def test_a_jobmanager_that_is_silent_for_long_is_told(flink, connect, monkeypatc
 def test_what_the_connection_lacks_is_left_for_the_worker_to_tell(monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_FLINK_SQL_DEFAULT", '{"conn_type": "flink_sql", "host": "gw"}')
     assert watched(FlinkSqlWaitTrigger("flink_sql_default", "ab" * 16, "running"))["news"] == "trouble"
-
-
-def test_all_running_counts_every_subtask():
-    def job(state: str, *vertices: tuple[int, dict[str, int]]) -> dict[str, Any]:
-        return {"state": state, "vertices": [{"parallelism": p, "tasks": tasks} for p, tasks in vertices]}
-
-    assert wait.all_running(job("RUNNING", (2, {"RUNNING": 1, "FINISHED": 1}), (1, {"RUNNING": 1})))
-    assert not wait.all_running(job("RUNNING", (2, {"RUNNING": 1, "INITIALIZING": 1})))
-    assert not wait.all_running(job("RESTARTING", (1, {"RUNNING": 1})))
-    assert not wait.all_running(job("RUNNING"))

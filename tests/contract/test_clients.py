@@ -116,7 +116,7 @@ def test_a_job_from_start_to_restore(talk, tmp_path):
         listed = next(job for job in await jobmanager.overview() if job.id == first)
         assert (listed.name, listed.state) == (f"name-{first}", "RUNNING")
         assert await jobmanager.job_config(first) == {"flinksql.lineage": "abc", "flinksql.attempt": "7"}
-        assert not (await jobmanager.checkpoint_config(first))["externalization"]["delete_on_cancellation"]
+        assert not await jobmanager.deletes_on_cancel(first)
 
         number = await proven(jobmanager, io, first, trigger)
         seen = await jobmanager.checkpoints(first)
@@ -165,10 +165,7 @@ def test_a_job_from_start_to_restore(talk, tmp_path):
 
 
 async def all_running(jobmanager, io, job):
-    def good(details):
-        return details["vertices"] and all(vertex["status"] == "RUNNING" for vertex in details["vertices"])
-
-    await until(io, lambda: jobmanager.job(job), good)
+    await until(io, lambda: jobmanager.job(job), lambda details: details.all_running)
 
 
 async def proven(jobmanager, io, job, trigger):
@@ -181,7 +178,7 @@ async def proven(jobmanager, io, job, trigger):
 
 
 async def ended(jobmanager, io, job, state):
-    await until(io, lambda: jobmanager.job(job), lambda details: details["state"] == state)
+    await until(io, lambda: jobmanager.job(job), lambda details: details.state == state)
 
 
 def test_a_savepoint_that_fails_says_why(talk, tmp_path):
@@ -197,7 +194,7 @@ def test_a_savepoint_that_fails_says_why(talk, tmp_path):
         )
         assert (status.state, status.location) == ("failed", None)
         assert status.cause == "IOException: Failed to create savepoint directory at file:/proc/nowhere"
-        assert (await jobmanager.job(job))["state"] == "RUNNING"
+        assert (await jobmanager.job(job)).state == "RUNNING"
         await jobmanager.cancel(job)
 
     talk(flow)
@@ -229,7 +226,7 @@ def test_a_burnt_id_is_refused_for_ever(talk, tmp_path):
         async with await prepared(gateway) as session:
             with pytest.raises(StatementFailed, match="FileNotFoundException: Cannot find checkpoint or savepoint"):
                 await session.execute(COUNT, options(tmp_path, job, **{"execution.state-recovery.path": NOWHERE}))
-            assert (await jobmanager.job(job))["state"] == "FAILED"
+            assert (await jobmanager.job(job)).state == "FAILED"
             (failure,) = await jobmanager.exceptions(job)
             assert failure.cause.startswith("FileNotFoundException: Cannot find checkpoint or savepoint")
             with pytest.raises(Duplicate):
@@ -249,7 +246,7 @@ def test_a_batch_job_has_no_checkpoints(talk, tmp_path):
         assert (result.columns, result.rows) == (("n", "s"), ((1, "a"), (2, "b")))
         await ended(jobmanager, io, job, "FINISHED")
         assert await jobmanager.checkpoints(job) is None
-        assert await jobmanager.checkpoint_config(job) is None
+        assert not await jobmanager.deletes_on_cancel(job)
 
     talk(flow)
 

@@ -221,4 +221,4 @@ def test_time_that_we_let_pass_is_not_the_servers(monkeypatch):
         with pytest.raises(DeadlineExceeded):
             run_sync(jobmanager.overview())
         jobmanager.grant(60.0)
-        assert run_sync(jobmanager.overview()) == []
+        assert run_sync(jobmanager.overview()) == ()

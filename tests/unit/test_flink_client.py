@@ -4,13 +4,8 @@ import httpx
 import pytest
 
 from airflow_provider_flinksql.clients.causes import LONGEST, position, root_cause
-from airflow_provider_flinksql.clients.flink import (
-    CheckpointStatus,
-    ClusterOverview,
-    JobManager,
-    SavepointStatus,
-    incarnation,
-)
+from airflow_provider_flinksql.clients.flink import CheckpointStatus, JobManager, SavepointStatus, incarnation
+from airflow_provider_flinksql.clients.shapes import ClusterOverview, JobDetails, Vertex, VertexTasks
 from airflow_provider_flinksql.errors import Misconfigured, NotFound, Said
 from talking import Recorded, Server
 
@@ -42,7 +37,7 @@ def test_the_list_of_jobs(speak, recorded):
     stopped = jobs["counted"]
     assert stopped.state == "FINISHED"
     assert len(stopped.id) == 32
-    assert stopped.tasks["total"] == stopped.tasks["finished"] == 2
+    assert stopped.tasks.total == stopped.tasks.finished == 2
     assert stopped.duration > 0
     assert stopped.start_time + stopped.duration <= stopped.last_modification
 
@@ -54,17 +49,28 @@ def test_the_tags_of_a_job(speak, recorded):
 
 def test_a_jobs_details_are_as_flink_gives_them(speak, recorded):
     job = speak(calling("job", JOB), Server(recorded["job"]))
-    assert job["state"] == "RUNNING"
-    assert [vertex["status"] for vertex in job["vertices"]] != []
+    assert job.state == "RUNNING"
+    assert [vertex.parallelism for vertex in job.vertices] == [1, 1]
+    assert job.all_running == (job.vertices[1].tasks.running == 1)
 
 
-@pytest.mark.parametrize("name", ["job", "job_config", "checkpoints", "checkpoint_config", "exceptions"])
+def test_all_tasks_run_when_every_subtask_does():
+    def job(state, *vertices):
+        return JobDetails(state, 0, tuple(Vertex(width, VertexTasks(*tasks)) for width, tasks in vertices))
+
+    assert job("RUNNING", (2, (1, 1)), (1, (1, 0))).all_running
+    assert not job("RUNNING", (2, (1, 0))).all_running
+    assert not job("RESTARTING", (1, (1, 0))).all_running
+    assert not job("RUNNING").all_running
+
+
+@pytest.mark.parametrize("name", ["job", "job_config", "checkpoints", "deletes_on_cancel", "exceptions"])
 def test_a_job_it_does_not_know_is_not_found(speak, recorded, name):
     reply = {
         "job": "unknown job",
         "job_config": "unknown job/config",
         "checkpoints": "unknown job/checkpoints",
-        "checkpoint_config": "unknown job/checkpoints/config",
+        "deletes_on_cancel": "unknown job/checkpoints/config",
         "exceptions": "unknown job/exceptions",
     }[name]
     with pytest.raises(NotFound, match=r"Could not find Flink job \(0+\)$"):
@@ -73,12 +79,12 @@ def test_a_job_it_does_not_know_is_not_found(speak, recorded, name):
 
 def test_a_job_without_checkpoints_is_told_from_one_unknown(speak, recorded):
     assert speak(calling("checkpoints", JOB), Server(recorded["checkpoints, off"])) is None
-    assert speak(calling("checkpoint_config", JOB), Server(recorded["checkpoints config, off"])) is None
+    assert speak(calling("deletes_on_cancel", JOB), Server(recorded["checkpoints config, off"])) is False
 
 
 def test_checkpoints_of_a_running_job(speak, recorded):
     seen = speak(calling("checkpoints", JOB), Server(recorded["checkpoints, running"]))
-    assert seen.counts["completed"] == len(seen.completed) == 1
+    assert seen.counts.completed == len(seen.completed) == 1
     assert seen.completed[0].kind == "checkpoint"
     assert seen.completed[0].location.endswith("/chk-1")
     assert seen.restored is None

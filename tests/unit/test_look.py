@@ -23,7 +23,7 @@ def test_checkpoints_of_the_last_life_are_found_though_the_id_was_used_up_in_thi
     _, manifest = on_record(tmp_path, incarnation="another", burnt_in=LIFE, checkpoint_folder=f"file://{tmp_path}")
     server = OneJob(manifest, "FAILED")
     job = f"/jobs/{manifest.current.job_id}"
-    server._answers[job] = {"state": "FAILED", "now": SETTLED + 60_000}
+    server._answers[job] = {"state": "FAILED", "now": SETTLED + 60_000, "vertices": []}
     server._answers[f"{job}/checkpoints"]["latest"] = dict.fromkeys(("completed", "savepoint", "failed", "restored"))
     server._answers[f"{job}/checkpoints"]["history"] = []
     with SyncIO(JOBMANAGER, transport=httpx.MockTransport(server)) as io:
@@ -144,7 +144,7 @@ def test_a_close_look_tells_whether_a_savepoint_could_be_seen_from_here(tmp_path
 def test_a_checkpoint_that_cannot_be_seen_from_here_is_there_as_the_jobmanager_says(tmp_path):
     _, manifest = on_record(tmp_path, checkpoint_folder="file:/c")
     server = OneJob(manifest, "FAILED")
-    server._answers[f"/jobs/{manifest.current.job_id}"] = {"state": "FAILED", "now": SETTLED + 60_000}
+    server._answers[f"/jobs/{manifest.current.job_id}"] = {"state": "FAILED", "now": SETTLED + 60_000, "vertices": []}
     with SyncIO(JOBMANAGER, transport=httpx.MockTransport(server)) as io:
         seen = run_sync(SessionTarget(JOBMANAGER, io, io).look("orders", manifest))
     assert [one.location for one in seen.snapshots] == ["file:/c/chk-7"]
@@ -167,7 +167,7 @@ def test_a_checkpoint_deleted_with_all_folders_of_its_job_is_not_there(tmp_path)
     _, manifest = on_record(tmp_path, checkpoint_folder=folder)
     server = OneJob(manifest, "FAILED")
     path = f"/jobs/{manifest.current.job_id}"
-    server._answers[path] = {"state": "FAILED", "now": SETTLED + 60_000}
+    server._answers[path] = {"state": "FAILED", "now": SETTLED + 60_000, "vertices": []}
     server._answers[f"{path}/checkpoints"]["latest"]["completed"]["external_path"] = f"{folder}/chk-7"
     with SyncIO(JOBMANAGER, transport=httpx.MockTransport(server)) as io:
         seen = run_sync(SessionTarget(JOBMANAGER, io, io).look("orders", manifest))

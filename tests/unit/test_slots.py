@@ -36,7 +36,9 @@ class Cluster:
         if request.url.path == "/jobs/overview":
             return httpx.Response(200, json={"jobs": [_listed(job, state) for job, (_, state) in self.jobs.items()]})
         widths, _ = self.jobs[request.url.path.removeprefix("/jobs/")]
-        return httpx.Response(200, json={"vertices": [{"parallelism": width} for width in widths]})
+        tasks = {"RUNNING": 1, "FINISHED": 0}
+        vertices = [{"parallelism": width, "tasks": tasks} for width in widths]
+        return httpx.Response(200, json={"state": "RUNNING", "now": 4, "vertices": vertices})
 
     def require(self, speak, *widths, spec=SPEC, own=(), config=(), waits=False):
         graph = "\n".join(f'{n}\t{width}\t\t"n"\t{json.dumps("Calc(select=[k])")}' for n, width in enumerate(widths, 1))
@@ -50,7 +52,8 @@ class Cluster:
 
 def _listed(job, state):
     times = {"start-time": 1, "last-modification": 2, "duration": 3}
-    return {"jid": job, "name": f"job {int(job, 16)}", "state": state, "tasks": {"total": 1}, **times}
+    tasks = {"total": 1, "running": 1, "finished": 0}
+    return {"jid": job, "name": f"job {int(job, 16)}", "state": state, "tasks": tasks, **times}
 
 
 def test_the_widest_operator_takes_the_slots(speak):
