@@ -1,15 +1,20 @@
 """What people and programs get to see: one document or table on stdout, all else on stderr.
 
 Nothing else in this package prints, so that nothing reaches a terminal that was not escaped: here each text is one
-line, whatever it holds.
+line, whatever it holds. And nothing that is printed decides: a stream that is closed or full takes everything.
 """
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import logging
+import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self, TextIO, cast
 
 from airflow_provider_flinksql.errors import MOST_OF_A_MESSAGE, Blocked, FlinkSqlError, shown
 
@@ -19,6 +24,70 @@ if TYPE_CHECKING:
 SEVERITY = (1, 3, 4, 2, 0)
 LONGEST_ID = 32
 MOST_OF_A_CELL = 1000
+
+
+class Stream:
+    """A standard stream that takes everything. From its first failure on what is written to it is dropped.
+
+    Its file is then the null device, also for what is left in its buffer when the process ends.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.failure: Exception | None = None
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a letter that a terminal does not have is no failure
+
+    def write(self, text: str) -> int:
+        """Write or drop it."""
+        if self.failure is None:
+            try:
+                self._stream.write(text)
+            except (OSError, ValueError) as error:
+                self._drop(error)
+        return len(text)
+
+    def flush(self) -> None:
+        """Write or drop what is in the buffer."""
+        if self.failure is None:
+            try:
+                self._stream.flush()
+            except (OSError, ValueError) as error:
+                self._drop(error)
+
+    def isatty(self) -> bool:
+        """Whether somebody still sits before it."""
+        return self.failure is None and not self._stream.closed and self._stream.isatty()
+
+    def _drop(self, error: Exception) -> None:
+        self.failure = error
+        try:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, self._stream.fileno())
+            os.close(null)
+        except (OSError, ValueError):
+            pass  # it has no file, as in a test
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def tolerant_streams() -> Iterator[None]:
+    """For as long as this lasts a closed or full stdout or stderr stops nobody. Why stdout failed is said on stderr."""
+    before, complains = (sys.stdout, sys.stderr), logging.raiseExceptions
+    out, err = (Stream(stream or open(os.devnull, "w")) for stream in before)  # noqa: SIM115, PTH123
+    sys.stdout, sys.stderr = cast("TextIO", out), cast("TextIO", err)
+    logging.raiseExceptions = False  # a handler that cannot write says nothing about it
+    try:
+        yield
+    finally:
+        out.flush()
+        if out.failure and getattr(out.failure, "errno", None) != errno.EPIPE:  # who reads no further knows that
+            why = getattr(out.failure, "strerror", None) or out.failure
+            err.write(f"The answer could not be written: {why}. The exit code tells what became of the jobs.\n")
+        err.flush()
+        (sys.stdout, sys.stderr), logging.raiseExceptions = before, complains
 
 
 def worst(codes: Iterable[int]) -> int:

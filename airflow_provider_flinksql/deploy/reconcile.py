@@ -10,6 +10,7 @@ from airflow_provider_flinksql.clients.http import IO
 from airflow_provider_flinksql.deploy.observe import Observer
 from airflow_provider_flinksql.deploy.outcome import raise_if_over, raise_if_refused, raise_if_taken
 from airflow_provider_flinksql.deploy.perform import perform
+from airflow_provider_flinksql.deploy.tell import tolerant
 from airflow_provider_flinksql.errors import (
     MOST_OF_A_MESSAGE,
     Busy,
@@ -129,6 +130,7 @@ class Deploy:
     _said: str = ""
 
     def __post_init__(self) -> None:
+        self.say, self.warn, self.planned = tolerant(self.say), tolerant(self.warn), tolerant(self.planned)
         self._started = self.clock()
         self._observer = Observer(self.target)
         if self.earlier:

@@ -11,6 +11,7 @@ from airflow_provider_flinksql.clients.http import IO
 from airflow_provider_flinksql.deploy.onrecord import streaming_spec, unknown_job
 from airflow_provider_flinksql.deploy.outcome import where_to
 from airflow_provider_flinksql.deploy.perform import patience
+from airflow_provider_flinksql.deploy.tell import tolerant
 from airflow_provider_flinksql.errors import Blocked, Conflict, DeadlineExceeded, SavepointFailed, shown
 from airflow_provider_flinksql.model.lifecycle.folders import next_savepoint_folder
 from airflow_provider_flinksql.model.lifecycle.situation import situation
@@ -56,6 +57,9 @@ class TakeSavepoint:
     io: IO
     clock: Callable[[], float]
     say: Callable[[str], None] = log.info
+
+    def __post_init__(self) -> None:
+        self.say = tolerant(self.say)
 
     async def run(self, name: str, policy: Policy) -> SavepointResult:
         """Take it. Raises SavepointFailed if the job is not up or Flink fails; the job goes on."""
