@@ -17,7 +17,7 @@ from airflow_provider_flinksql.deploy.onrecord import on_record, restarting, str
 from airflow_provider_flinksql.deploy.reconcile import Deployed
 from airflow_provider_flinksql.deploy.savepoint import TakeSavepoint
 from airflow_provider_flinksql.errors import Blocked, Fault, FlinkSqlError, InvalidSpec
-from airflow_provider_flinksql.jobfile.read import JOB_NAME, JobFile, read_job
+from airflow_provider_flinksql.jobfile.read import JobFile, read_job
 from airflow_provider_flinksql.model.lifecycle.rollback import way_back
 from airflow_provider_flinksql.model.manifest import Manifest
 from airflow_provider_flinksql.model.spec import Spec
@@ -51,9 +51,6 @@ def rollback(arguments: argparse.Namespace) -> int:
 
 def adopt(arguments: argparse.Namespace) -> int:
     """Take over a job that others started, as it runs: with its file, or until a deploy brings that."""
-    if not JOB_NAME.fullmatch(arguments.name):
-        arguments.usage_error(f"{arguments.name!r} cannot be a job's name: at most 100 letters, digits, dots, dashes")
-
     def wish(store: Store, place: Place) -> Wish:
         manifest = store.get(arguments.name).manifest
         asked = {"adopt_id": arguments.job_id, "adopt": arguments.job is not None}

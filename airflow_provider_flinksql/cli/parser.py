@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
+from airflow_provider_flinksql import names
 from airflow_provider_flinksql.cli import USAGE
 from airflow_provider_flinksql.cli import local as local_commands
 from airflow_provider_flinksql.errors import MOST_OF_A_MESSAGE, shown
 
 Func = Callable[[argparse.Namespace], int]
+
+
+def _as(reader: Callable[[str], str], *words: str) -> Callable[[str], str]:
+    """For argparse: one of these words, or what the reader takes; what that says against it is a usage error."""
+
+    def read(given: str) -> str:
+        try:
+            return given if given in words else reader(given)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return read
+
+
+_RECORDED = _as(names.recorded_name)
 
 
 class Parser(argparse.ArgumentParser):
@@ -91,22 +106,23 @@ def _add_running(commands: Any) -> None:
     status = _command(
         commands, "status", "running", "how the jobs are; exit 0 all well, 4 not, 1 unknown name or no answer"
     )
-    status.add_argument("names", nargs="*", metavar="NAME", help="a job; all jobs of the store when none is named")
+    every = "a job; all jobs of the store when none is named"
+    status.add_argument("names", nargs="*", type=_RECORDED, metavar="NAME", help=every)
     status.add_argument(
         "--checkpoints", action="store_true", help="ask each job for its last checkpoint, however many they are"
     )
     history = _command(commands, "history", "running", "every attempt of a job, ended ones too")
-    history.add_argument("name", metavar="NAME")
+    history.add_argument("name", type=_RECORDED, metavar="NAME")
     export = _command(
         commands, "export", "export", "all that is stored of jobs, as it is: one JSON document, also of unreadable ones"
     )
-    export.add_argument("names", nargs="+", metavar="NAME")
+    export.add_argument("names", nargs="+", type=_RECORDED, metavar="NAME")
     snapshots = _command(
         commands, "snapshots", "snapshots", "every state of a job that is known of, and what a restart would restore"
     )
-    snapshots.add_argument("name", metavar="NAME")
+    snapshots.add_argument("name", type=_RECORDED, metavar="NAME")
     stop = _command(commands, "stop", "running", "end jobs with a savepoint; the next deploy restores it")
-    stop.add_argument("names", nargs="+", metavar="NAME")
+    stop.add_argument("names", nargs="+", type=_RECORDED, metavar="NAME")
     how = stop.add_mutually_exclusive_group()
     how.add_argument(
         "--drain",
@@ -128,31 +144,32 @@ def _add_living(commands: Any) -> None:
     restart = _command(
         commands, "restart", "living", "stop a job with a savepoint and start it from there, as it is on record"
     )
-    restart.add_argument("name", metavar="NAME")
+    restart.add_argument("name", type=_RECORDED, metavar="NAME")
     restart.add_argument(
         "--from",
         dest="restore_from",
+        type=_as(names.location, "none", "latest-checkpoint"),
         metavar="LOCATION|latest-checkpoint|none",
         help="from this savepoint or checkpoint; latest-checkpoint: cancel it, and go on from its newest; none: empty",
     )
     rollback = _command(
         commands, "rollback", "living", "go back to an earlier attempt's file and state; what runs now is refused then"
     )
-    rollback.add_argument("name", metavar="NAME")
+    rollback.add_argument("name", type=_RECORDED, metavar="NAME")
     rollback.add_argument(
         "--to", type=int, metavar="N", help="that attempt of its history (default: the last one of another file)"
     )
     adopt = _command(
         commands, "adopt", "living", "take over a job that others started, as it runs; exit 0 done, 3 blocked, 1 error"
     )
-    adopt.add_argument("name", metavar="NAME", help="what it is called from now on")
-    adopt.add_argument("job_id", metavar="JOB_ID", type=_job_id, help="which job, whatever Flink calls it")
+    adopt.add_argument("name", type=_as(names.job_name), metavar="NAME", help="what it is called from now on")
+    adopt.add_argument("job_id", metavar="JOB_ID", type=_as(names.job_id), help="which job, whatever Flink calls it")
     adopt.add_argument(
         "--job", type=Path, metavar="PATH", help="the file that says what runs there; without it, a later deploy does"
     )
     _add_reading(adopt)
     savepoint = _command(commands, "savepoint", "living", "take a savepoint of a running job, which goes on")
-    savepoint.add_argument("name", metavar="NAME")
+    savepoint.add_argument("name", type=_RECORDED, metavar="NAME")
 
 
 def _command(commands: Any, name: str, module: str, purpose: str, *, place: bool = True) -> Parser:
@@ -185,7 +202,8 @@ def _add_place(parser: Parser) -> None:
 def _add_paths(parser: Parser) -> None:
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a job file, or a folder of them")
     _add_reading(parser)
-    parser.add_argument("--run", metavar="KEY", help="which run of a batch job (default: the file's digest)")
+    which = "which run of a batch job (default: the file's digest)"
+    parser.add_argument("--run", type=_as(names.text), metavar="KEY", help=which)
 
 
 def _add_reading(parser: Parser) -> None:
@@ -201,7 +219,10 @@ def _add_consents(parser: Parser) -> None:
     group = parser.add_argument_group("consents: for this one time, recorded")
     group.add_argument("--adopt", action="store_true", help="take over the live job of that name as it is")
     group.add_argument(
-        "--restore-from", metavar="LOCATION|none", help="start from this savepoint or checkpoint; none: start empty"
+        "--restore-from",
+        type=_as(names.location, "none"),
+        metavar="LOCATION|none",
+        help="start from this savepoint or checkpoint; none: start empty",
     )
     group.add_argument(
         "--accept",
@@ -214,14 +235,8 @@ def _add_consents(parser: Parser) -> None:
     group.add_argument("--again", action="store_true", help="try a file once more that was refused for good")
 
 
-def _job_id(text: str) -> str:
-    if re.fullmatch(r"[0-9a-f]{32}", text) is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no job id: those are 32 hex digits")
-    return text
-
-
 def _pair(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not (key and equals):
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form key=value")
-    return key, value
+    return key, _as(names.text)(value)

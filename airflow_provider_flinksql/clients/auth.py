@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from airflow_provider_flinksql.errors import Misconfigured
+from airflow_provider_flinksql.names import authority
 
 Kind = Literal["none", "basic", "bearer", "mtls"]
 _NEEDS: dict[Kind, tuple[str, ...]] = {
@@ -17,7 +18,10 @@ _NEEDS: dict[Kind, tuple[str, ...]] = {
     "bearer": ("token",),
     "mtls": ("cert", "key"),
 }
-_ADDRESS = re.compile(r"https?://(?:\[[\w:.]+\]|[^\s/?#@%:\\\[\]]+)(?::\d{1,5})?(?:/[^\s?#@]*)?", re.IGNORECASE)
+_ADDRESS = re.compile(
+    r"https?://(?P<place>(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#@%:\\\[\]]+)(?::[0-9]{1,5})?)(?:/(?!\.\./|\.\.$)[^\s/?#@]*)*",
+    re.IGNORECASE,
+)
 
 
 def address(url: str, what: str = "a server's URL") -> str:
@@ -25,7 +29,13 @@ def address(url: str, what: str = "a server's URL") -> str:
 
     :param what: which one it is, for the message, which shows nothing of it
     """
-    if _ADDRESS.fullmatch(url):
+    if (found := _ADDRESS.fullmatch(url)) and url.isprintable():
+        try:
+            authority(found["place"])
+            found["place"].encode("idna")  # the name that is asked for, where it has other letters than ASCII
+        except ValueError as error:
+            why = error if type(error) is ValueError else "its host cannot be asked for"
+            raise Misconfigured(f"{what}: {why}.") from None
         return url.rstrip("/")
     if "@" in url:
         raise Misconfigured(

@@ -10,6 +10,7 @@ httpx, tenacity and asyncio are imported when first needed: ``flinksql`` must st
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 import time
@@ -22,7 +23,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_flinksql.clients.answers import TRANSIENT, decoded, no_answer
 from airflow_provider_flinksql.clients.auth import Auth, address
-from airflow_provider_flinksql.errors import DeadlineExceeded, Interrupted, Misconfigured, Refused, Unreachable
+from airflow_provider_flinksql.errors import DeadlineExceeded, Interrupted, Misconfigured, Refused, Unreachable, shown
 from airflow_provider_flinksql.files import require_file
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_PATH = re.compile(r"(?:/[A-Za-z0-9_-]+)+")
 ATTEMPTS = 3  # with pauses of 0.2 and 0.4 s: for a hiccup, not for an outage
 CONNECT_TIMEOUT = 4.0  # so that three attempts at a host that swallows packets end within 15 s
 LONGEST = 16 * 1024 * 1024  # of an answer: a list of 40,000 jobs
@@ -228,6 +230,9 @@ async def request(
 
     ends = time.monotonic() + (io.timeout if timeout is None else timeout)
     ends = ends if deadline is None else min(ends, deadline)
+
+    if not _PATH.fullmatch(path):  # or an id that is none would ask for something else
+        raise Misconfigured(f"{server}: {method} {shown(path)} is not asked, since an id in it cannot be one.")
 
     async def attempt() -> Any:
         left = ends - time.monotonic()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import quote
 
 from airflow_provider_flinksql.clients.http import IO, run_sync
 from airflow_provider_flinksql.deploy.reconcile import DEFAULT_LIMITS, Deploy, Deployed, Earlier, Limits, Waiting
@@ -65,7 +66,7 @@ class Result:
 
 def job_page(jobmanager: str, job_id: str, page: str = "overview") -> str:
     """A page of Flink's own UI about one job, ended ones included (``running`` is but the name of the route)."""
-    return f"{jobmanager.rstrip('/')}/#/job/running/{job_id}/{page}"
+    return f"{jobmanager.rstrip('/')}/#/job/running/{quote(job_id, safe='')}/{page}"
 
 
 def result(

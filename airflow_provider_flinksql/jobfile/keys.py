@@ -9,6 +9,7 @@ from typing import Any
 from airflow_provider_flinksql.errors import Fault
 from airflow_provider_flinksql.jobfile.source import Items, Node, Scalar, Section
 from airflow_provider_flinksql.model.options import parse_duration
+from airflow_provider_flinksql.names import text
 
 
 def unknown(
@@ -120,10 +121,10 @@ class Keys:
                 yield key, self._sendable(key, node)
 
     def _sendable(self, key: str, node: Scalar) -> Scalar:
-        if "\0" in node.text:
-            self.fault(key, node, "this holds a NUL, which cannot be sent")
-        elif not node.text.isascii() and node.text != node.text.encode(errors="ignore").decode():
-            self.fault(key, node, "this holds half a character (a lone surrogate), which cannot be sent")
+        try:
+            text(node.text)
+        except ValueError as error:
+            self.fault(key, node, str(error))
         return node
 
 

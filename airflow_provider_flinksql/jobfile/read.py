@@ -28,6 +28,7 @@ from airflow_provider_flinksql.model.document import kept
 from airflow_provider_flinksql.model.nearly import looks_like_jinja
 from airflow_provider_flinksql.model.spec import Mode, Spec, StatePolicy
 from airflow_provider_flinksql.model.sql import plain_placeholders
+from airflow_provider_flinksql.names import JOB_NAME
 
 DEFAULTS_NAME = "job-template.yaml"
 
@@ -59,7 +60,6 @@ _REFUSED = {
     "adopt": f"{_ONE_RUN} (--adopt)",
     "accept": f"{_ONE_RUN} (--accept)",
 }
-JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _PARAMETER = re.compile(r"[\w.-]+", re.ASCII)
 _IDENTIFIER = r"(?:`(?:[^`]|``)+`|[\w$]+)"
 _TABLE = re.compile(

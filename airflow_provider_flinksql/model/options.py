@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from airflow_provider_flinksql.model.sql import plain_placeholders
+from airflow_provider_flinksql.names import location
 
 Effect = Literal["none", "planned", "ttl", "max-parallelism", "chaining", "backend", "unknown"]
 """``planned``: all that it does to state is seen in the planner's graph."""
@@ -264,6 +265,11 @@ def unfit(key: str, value: str) -> str | None:
     name, late = present_name(key), plain_placeholders(value)
     if name in _FOLDERS and late:
         return f"${{{min(late)}}} is known only to Flink, and the folder is needed here, too; use ${{param.x}}"
+    if name in _FOLDERS:
+        try:
+            location(value)
+        except ValueError as error:
+            return str(error)
     if late and effect_on_state(name) in _DECIDES:
         return f"what the state becomes when the value of ${{{min(late)}}} changes is not seen here; use ${{param.x}}"
     if name in _DURATIONS and not late:

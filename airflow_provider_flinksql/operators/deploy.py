@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from datetime import timedelta
@@ -40,6 +40,7 @@ from airflow_provider_flinksql.model.policy import Consent, Policy
 from airflow_provider_flinksql.model.spec import Spec
 from airflow_provider_flinksql.model.statement import final_statement, session_statements
 from airflow_provider_flinksql.model.submission import CHECKED
+from airflow_provider_flinksql.names import location
 from airflow_provider_flinksql.stores import Store, open_store
 from airflow_provider_flinksql.targets import Resolve
 from airflow_provider_flinksql.targets.connect import Settings, connect
@@ -94,6 +95,7 @@ class FlinkSqlDeployOperator(BaseOperator):
     operator_extra_links = (FlinkJobLink(), FlinkCheckpointsLink())
     overwrite_rtif_after_execution = True  # sql and plan are known only then
     ui_color = "#f8e1ec"
+    restore_words: tuple[str, ...] = ("none",)
 
     def __init__(
         self,
@@ -231,12 +233,16 @@ class FlinkSqlDeployOperator(BaseOperator):
             lineage=new_lineage(),
             by=by,
             adopt=self.adopt,
-            restore_from=self.restore_from or None,
+            restore_from=self._state_to_restore(),
             accept=frozenset(self.accept),
             again=self.again,
             expect=self.expect or None,
             wait_for=goal,
         )
+
+    def _state_to_restore(self) -> str | None:
+        given = self.restore_from or None
+        return given if given in (None, *self.restore_words) else entered("restore_from", location, str(given))
 
     def _withdrawal(self, spec: Spec, policy: Policy) -> Withdrawal | None:
         """What ``on_kill`` comes to for this job."""
@@ -336,6 +342,14 @@ def _source(job: str | os.PathLike[str] | Mapping[str, Any], folder: Path) -> Pa
     except (OSError, ValueError):
         pass  # whoever reads it says what is wrong with it
     return path
+
+
+def entered(field: str, reader: Callable[[str], str], given: str) -> str:
+    """What a field of an operator holds once it is rendered; Misconfigured if it cannot be that."""
+    try:
+        return reader(given)
+    except ValueError as error:
+        raise Misconfigured(f"{field}: {error}.") from None
 
 
 def deployer(context: Context) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_provider_flinksql.airflow_errors import airflow_errors
 from airflow_provider_flinksql.clients.http import run_sync
 from airflow_provider_flinksql.deploy.flow import Flow, new_lineage
-from airflow_provider_flinksql.deploy.onrecord import on_record, restarting, stopping, streaming_spec
+from airflow_provider_flinksql.deploy.onrecord import LATEST_CHECKPOINT, on_record, restarting, stopping, streaming_spec
 from airflow_provider_flinksql.deploy.reconcile import Deployed
 from airflow_provider_flinksql.deploy.savepoint import TakeSavepoint
 from airflow_provider_flinksql.hooks.flinksql import FlinkSqlHook
@@ -21,7 +21,8 @@ from airflow_provider_flinksql.jobfile.read import JobFile
 from airflow_provider_flinksql.model.manifest import StopKind
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.spec import Spec
-from airflow_provider_flinksql.operators.deploy import FlinkSqlDeployOperator, deployer, run_key
+from airflow_provider_flinksql.names import recorded_name
+from airflow_provider_flinksql.operators.deploy import FlinkSqlDeployOperator, deployer, entered, run_key
 from airflow_provider_flinksql.stores import Store
 from airflow_provider_flinksql.targets.connect import Settings, connect
 
@@ -45,6 +46,7 @@ class FlinkSqlRestartOperator(FlinkSqlDeployOperator):
 
     template_fields: Sequence[str] = ("name", "restore_from", "sql", "plan")
     template_fields_renderers = {"sql": "sql"}  # noqa: RUF012 - Airflow's own type
+    restore_words = ("none", LATEST_CHECKPOINT)
 
     def __init__(self, *, name: str, **kwargs: Any) -> None:
         super().__init__(job={}, **kwargs)
@@ -52,7 +54,7 @@ class FlinkSqlRestartOperator(FlinkSqlDeployOperator):
 
     def _read(self, settings: Settings) -> JobFile:
         with closing(FlinkSqlHook(self.flink_conn_id).open_store()) as store:
-            spec = streaming_spec(on_record(store, self.name))
+            spec = streaming_spec(on_record(store, _name(self.name)))
         return self._show(JobFile(spec, None, {}))
 
     def _policy(self, context: Context, spec: Spec) -> Policy:
@@ -95,7 +97,7 @@ class FlinkSqlStopOperator(BaseOperator):
         """Stop it, and wait until it has ended."""
         kind: StopKind | None = "drain" if self.drain else "cancel" if self.cancel else None
         with airflow_errors(), _opened(self.flink_conn_id) as (settings, store, target, io):
-            manifest = on_record(store, self.name)
+            manifest = on_record(store, _name(self.name))
             recorded = manifest.pending or manifest.current
             if recorded is None:
                 return {"name": self.name, "action": "none", "reason": "it does not run"}
@@ -129,7 +131,12 @@ class FlinkSqlSavepointOperator(BaseOperator):
         with airflow_errors(), _opened(self.flink_conn_id) as (_, store, target, io):
             taking = TakeSavepoint(target, store, io, time.monotonic, self.log.info)
             policy = Policy(run_key(context), new_lineage(), deployer(context)[1])
-            return run_sync(taking.run(self.name, policy)).to_json()
+            return run_sync(taking.run(_name(self.name), policy)).to_json()
+
+
+def _name(name: str) -> str:
+    """The name of a job, if it can be one."""
+    return entered("name", recorded_name, name)
 
 
 @contextmanager

@@ -108,6 +108,8 @@ class Store(Protocol):
 
 def open_store(url: str) -> Store:
     """The store of this URL, e.g. ``sqlite:////var/lib/flinksql/manifests.db`` (four slashes: an absolute path)."""
+    if not url.isprintable():
+        raise Misconfigured("The manifest store's URL holds what does not print: a line end, a NUL, half a character.")
     if url.startswith("sqlite:///") and "?" not in url:
         from airflow_provider_flinksql.stores.sqlite import SqliteStore
 

@@ -14,13 +14,14 @@ GLUE = {"cli", "hooks", "operators", "sensors", "triggers", "plugin"}
 GLUE |= {"links", "provider_info", "compat", "airflow_errors", "killed"}
 ARROWS = {
     "errors": set(),
-    "model": {"errors"},
+    "model": {"errors", "names"},
     "files": set(),
-    "clients": {"errors", "files"},
+    "names": {"errors"},
+    "clients": {"errors", "files", "names"},
     "stores": {"errors", "model"},
     "targets": {"errors", "model", "clients"},
-    "jobfile": {"errors", "files", "model"},
-    "deploy": {"errors", "model", "clients", "stores", "targets", "jobfile"},
+    "jobfile": {"errors", "files", "model", "names"},
+    "deploy": {"errors", "names", "model", "clients", "stores", "targets", "jobfile"},
     "local": {"errors", "files"},
 }
 WINGS = {
