@@ -21,7 +21,7 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             {
                 "integration-name": INTEGRATION,
-                "python-modules": [f"{PACKAGE}.operators.deploy", f"{PACKAGE}.operators.living"],
+                "python-modules": [f"{PACKAGE}.operators.{name}" for name in ("deploy", "job", "upkeep")],
             }
         ],
         "triggers": [{"integration-name": INTEGRATION, "python-modules": [f"{PACKAGE}.triggers.wait"]}],

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import DAG, Param
 
-from airflow_provider_flinksql.operators.living import FlinkSqlRestartOperator, FlinkSqlSavepointOperator
+from airflow_provider_flinksql.operators.upkeep import FlinkSqlRestartOperator, FlinkSqlSavepointOperator
 
 with DAG(
     "flinksql_upkeep",

@@ -118,7 +118,7 @@ class _Command:
         for settle in (self._look, self._finish):
             for job in _open(jobs):
                 prefix = f"{job.spec.name}: " if len(jobs) > 1 else ""
-                flow = site.flow(job.known, self._arguments.run, prefix)
+                flow = site.flow(job.known.spec, job.known, self._arguments.run, prefix)
                 try:
                     if self._silent:
                         raise self._silent

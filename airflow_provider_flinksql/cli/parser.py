@@ -72,7 +72,7 @@ def make_parser() -> Parser:
     _add_plan(commands)
     _add_deploy(commands)
     _add_running(commands)
-    _add_living(commands)
+    _add_upkeep(commands)
     _add_init(commands)
     local_commands.add_parser(commands)
     return parser
@@ -140,9 +140,9 @@ def _add_running(commands: Any) -> None:
     )
 
 
-def _add_living(commands: Any) -> None:
+def _add_upkeep(commands: Any) -> None:
     restart = _command(
-        commands, "restart", "living", "stop a job with a savepoint and start it from there, as it is on record"
+        commands, "restart", "upkeep", "stop a job with a savepoint and start it from there, as it is on record"
     )
     restart.add_argument("name", type=_RECORDED, metavar="NAME")
     restart.add_argument(
@@ -153,14 +153,14 @@ def _add_living(commands: Any) -> None:
         help="from this savepoint or checkpoint; latest-checkpoint: cancel it, and go on from its newest; none: empty",
     )
     rollback = _command(
-        commands, "rollback", "living", "go back to an earlier attempt's file and state; what runs now is refused then"
+        commands, "rollback", "upkeep", "go back to an earlier attempt's file and state; what runs now is refused then"
     )
     rollback.add_argument("name", type=_RECORDED, metavar="NAME")
     rollback.add_argument(
         "--to", type=int, metavar="N", help="that attempt of its history (default: the last one of another file)"
     )
     adopt = _command(
-        commands, "adopt", "living", "take over a job that others started, as it runs; exit 0 done, 3 blocked, 1 error"
+        commands, "adopt", "upkeep", "take over a job that others started, as it runs; exit 0 done, 3 blocked, 1 error"
     )
     adopt.add_argument("name", type=_as(names.job_name), metavar="NAME", help="what it is called from now on")
     adopt.add_argument("job_id", metavar="JOB_ID", type=_as(names.job_id), help="which job, whatever Flink calls it")
@@ -168,7 +168,7 @@ def _add_living(commands: Any) -> None:
         "--job", type=Path, metavar="PATH", help="the file that says what runs there; without it, a later deploy does"
     )
     _add_reading(adopt)
-    savepoint = _command(commands, "savepoint", "living", "take a savepoint of a running job, which goes on")
+    savepoint = _command(commands, "savepoint", "upkeep", "take a savepoint of a running job, which goes on")
     savepoint.add_argument("name", type=_RECORDED, metavar="NAME")
 
 

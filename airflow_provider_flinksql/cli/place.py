@@ -17,6 +17,7 @@ from airflow_provider_flinksql.deploy.flow import Flow
 from airflow_provider_flinksql.deploy.reconcile import Limits
 from airflow_provider_flinksql.errors import Misconfigured
 from airflow_provider_flinksql.jobfile.read import JobFile
+from airflow_provider_flinksql.model.spec import Spec
 from airflow_provider_flinksql.stores import Store, open_store
 from airflow_provider_flinksql.targets import Resolve
 from airflow_provider_flinksql.targets.connect import Settings, connect
@@ -42,9 +43,9 @@ class Site:
     store: Store
     progress: Progress
 
-    def flow(self, job: JobFile, run_key: str | None = None, prefix: str = "") -> Flow:
+    def flow(self, wanted: Spec, file: JobFile | None = None, run_key: str | None = None, prefix: str = "") -> Flow:
         """One job's way through this cluster. A batch job takes the time it takes."""
-        limits = Limits(total=float("inf")) if job.spec.mode == "batch" else Limits()
+        limits = Limits(total=float("inf")) if wanted.mode == "batch" else Limits()
 
         def say(line: str) -> None:
             self.progress.say(prefix + line)
@@ -52,7 +53,7 @@ class Site:
         def warn(line: str) -> None:
             say(f"warning: {line}")
 
-        return Flow(job, self.target, self.store, self.io, self.jobmanager, run_key, say, limits, warn=warn)
+        return Flow(wanted, self.target, self.store, self.io, self.jobmanager, file, run_key, say, limits, warn=warn)
 
 
 @contextmanager

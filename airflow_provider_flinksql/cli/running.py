@@ -15,7 +15,6 @@ from airflow_provider_flinksql.deploy.reconcile import Deployed
 from airflow_provider_flinksql.deploy.status import UNREADABLE, JobStatus, iso, needs_a_look, needs_history
 from airflow_provider_flinksql.deploy.status import status as status_of
 from airflow_provider_flinksql.errors import FlinkSqlError, Unreadable
-from airflow_provider_flinksql.jobfile.read import JobFile
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.seen import Seen
 from airflow_provider_flinksql.stores import Store, Stored
@@ -99,7 +98,7 @@ def _stop(arguments: argparse.Namespace, name: str, stored: Stored, site: Site) 
         if not arguments.json:
             site.progress.answer(f"{name}: nothing to do: it does not run")
         return Entry(None, name, "none", "none", "it does not run")
-    flow = site.flow(JobFile(recorded.spec, None, {}))
+    flow = site.flow(recorded.spec)
     try:
         finished = flow.run(policy_of(manifest, stop=stopping(recorded.spec, arguments.stop)))
     except FlinkSqlError as error:

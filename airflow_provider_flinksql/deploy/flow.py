@@ -13,15 +13,13 @@ from typing import Any
 from urllib.parse import quote
 
 from airflow_provider_flinksql.clients.http import IO, run_sync
-from airflow_provider_flinksql.deploy.reconcile import DEFAULT_LIMITS, Deploy, Deployed, Earlier, Limits, Waiting
+from airflow_provider_flinksql.deploy.reconcile import DEFAULT_LIMITS, Deploy, Deployed, Limits, SoFar, Waiting
 from airflow_provider_flinksql.errors import StatementError, StatementFailed
 from airflow_provider_flinksql.jobfile.read import JobFile
 from airflow_provider_flinksql.model.lifecycle.plan import Plan
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.spec import Spec
-from airflow_provider_flinksql.model.statement import creation, locate
-from airflow_provider_flinksql.model.submission import CHECKED
 from airflow_provider_flinksql.stores import Store, Stored
 from airflow_provider_flinksql.targets import Target
 
@@ -100,50 +98,33 @@ def _savepoint(attempt: Attempt, previous: Attempt | None, made: Plan) -> str | 
 
 
 @contextmanager
-def positions_of(job: JobFile) -> Iterator[None]:
+def positions_in(file: JobFile | None) -> Iterator[None]:
     """Makes what a statement is refused for say where in the author's file that is."""
     try:
         yield
     except StatementError as error:
         if isinstance(error, StatementFailed) and error.place is None:
             raise  # the submit: it was planned, so nothing in the file is at fault
-        raise type(error)(f"{_where(job, error)}: {error.reason}") from error
-
-
-def _where(job: JobFile, error: StatementError) -> str:
-    """The place that Flink gives; without one, where the statement begins, or the one that creates its table."""
-    file = str(job.path or "the job")
-    part, index = error.place or ("statements", 0)
-    option = next((key for key in job.spec.properties if f"'{key}'" in error.reason), None)
-    if option and error.table is None:
-        return f"{file}, flinkProperties.{option}"
-    if part == "jars" or not job.origins or error.digest not in (None, job.spec.digest):
-        return f"{file}, {part}[{index}]"  # what ran before has no file any more
-    if error.line is None:
-        part, index = (error.table and creation(job.spec, error.table)) or (part, index)
-        return str(job.beginning(index, part))
-    line, column = error.line, error.column or 1
-    if part == "statements":
-        found = locate(job.spec, line, column, **CHECKED)
-        if found is None:
-            return str(job.beginning(index))
-        index, line, column = found
-    return str(job.locate(index, line, column, part))
+        part, index = error.place or ("statements", 0)
+        where = file.place_of(error) if file else f"the job on record, {part}[{index}]"
+        raise type(error)(f"{where}: {error.reason}") from error
 
 
 @dataclass
 class Flow:
-    """One job's way through a cluster, for one thread. ``run_key`` tells batch runs of one file apart.
+    """One job's way through a cluster, for one thread.
 
+    ``file`` is where ``wanted`` was read, None for what is on record; ``run_key`` tells batch runs of one file apart.
     ``say`` gets what happens line by line, ``warn`` what a start will cost later, ``planned`` the plan that a deploy
     begins with and what was on record then.
     """
 
-    job: JobFile
+    wanted: Spec
     target: Target
     store: Store
     io: IO
     jobmanager: str
+    file: JobFile | None = None
     run_key: str | None = None
     say: Callable[[str], None] = log.info
     limits: Limits = DEFAULT_LIMITS
@@ -153,27 +134,27 @@ class Flow:
     @property
     def spec(self) -> Spec:
         """What should run, named for its run where it is a batch job."""
-        return run_spec(self.job.spec, self.run_key)
+        return run_spec(self.wanted, self.run_key)
 
     def plan(self, policy: Policy, stored: Stored | None = None, *, reuse: bool = False, check: bool = True) -> Plan:
         """What a deploy would do now; leaves no trace. ``reuse`` takes the cluster's job list of the last look.
 
         Without ``check`` nothing is asked of the gateway: what would be (re)started may still be refused.
         """
-        with positions_of(self.job):
+        with positions_in(self.file):
             return run_sync(self._deploy().plan(self.spec, policy, stored, reuse=reuse, check=check))
 
-    def run(self, policy: Policy, earlier: Earlier | None = None) -> Deployed | Waiting:
+    def run(self, policy: Policy, so_far: SoFar | None = None) -> Deployed | Waiting:
         """Bring the job to what its file says; Waiting only where ``limits.inline`` allows to defer.
 
-        ``earlier`` is what the Waiting said that this goes on from.
+        ``so_far`` is what the Waiting said that this goes on from.
         """
-        with positions_of(self.job):
-            return run_sync(self._deploy(earlier).run(self.spec, policy))
+        with positions_in(self.file):
+            return run_sync(self._deploy(so_far).run(self.spec, policy))
 
-    def deploy(self, policy: Policy, earlier: Earlier | None = None) -> Result | Waiting:
+    def deploy(self, policy: Policy, so_far: SoFar | None = None) -> Result | Waiting:
         """:meth:`run`, and what was done in few words."""
-        done = self.run(policy, earlier)
+        done = self.run(policy, so_far)
         return done if isinstance(done, Waiting) else self.result(done)
 
     def result(self, done: Deployed) -> Result:
@@ -181,6 +162,6 @@ class Flow:
         history = self.store.history(self.spec.name) if done.begun.action not in ("none", "record") else []
         return result(self.spec.name, done.begun, done.manifest, self.jobmanager, history[-1] if history else None)
 
-    def _deploy(self, earlier: Earlier | None = None) -> Deploy:
+    def _deploy(self, so_far: SoFar | None = None) -> Deploy:
         clock = time.monotonic
-        return Deploy(self.target, self.store, self.io, clock, self.say, self.limits, self.planned, self.warn, earlier)
+        return Deploy(self.target, self.store, self.io, clock, self.say, self.limits, self.planned, self.warn, so_far)

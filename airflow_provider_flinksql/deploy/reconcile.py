@@ -65,7 +65,7 @@ class Deployed:
 
 
 @dataclass(frozen=True)
-class Earlier:
+class SoFar:
     """What the part of a deploy that waited leaves to the part that goes on; plain values, so that it can be kept.
 
     ``action``, ``verdict``, ``reason`` and ``restored_from`` are of the plan that it began with, ``began`` the numbers
@@ -86,7 +86,7 @@ class Earlier:
         """The plan that the deploy began with, without its steps."""
         return Plan(self.action, self.verdict, self.reason, (), self.restored_from)
 
-    def later(self, seconds: float) -> Earlier:
+    def later(self, seconds: float) -> SoFar:
         """The same when so much more time has passed."""
         return replace(self, began=tuple(self.began), spent=self.spent + seconds, waited=self.waited + seconds)
 
@@ -95,13 +95,13 @@ class Earlier:
 class Waiting:
     """Nothing is down and nothing is left to do but wait for ``step``; the caller may defer and come again.
 
-    ``earlier`` is what it must bring then.
+    ``so_far`` is what it must bring then.
     """
 
     manifest: Manifest
     begun: Plan
     step: do.Wait
-    earlier: Earlier
+    so_far: SoFar
 
 
 @dataclass
@@ -110,7 +110,7 @@ class Deploy:
 
     ``say`` gets one line per step for people, ``warn`` what a start will cost later, ``planned`` the plan that it
     begins with and what was on record then. ``clock`` is monotonic and only measures this deploy's own waits.
-    ``earlier`` is the part of it that ended in :class:`Waiting`.
+    ``so_far`` is the part of it that ended in :class:`Waiting`.
     """
 
     target: Target
@@ -121,7 +121,7 @@ class Deploy:
     limits: Limits = DEFAULT_LIMITS
     planned: Callable[[Plan, Manifest | None], None] = lambda *_: None
     warn: Callable[[str], None] = log.warning
-    earlier: Earlier | None = None
+    so_far: SoFar | None = None
     began: set[int] = field(default_factory=set)
     _claimed: set[int] = field(default_factory=set)
     _waiting: tuple[do.Wait, float] | None = None
@@ -133,9 +133,9 @@ class Deploy:
         self.say, self.warn, self.planned = tolerant(self.say), tolerant(self.warn), tolerant(self.planned)
         self._started = self.clock()
         self._observer = Observer(self.target)
-        if self.earlier:
-            self.began.update(self.earlier.began)
-            self._waiting = (do.AwaitRunning(self.earlier.number), self._started - self.earlier.waited)
+        if self.so_far:
+            self.began.update(self.so_far.began)
+            self._waiting = (do.AwaitRunning(self.so_far.number), self._started - self.so_far.waited)
 
     async def plan(
         self, spec: Spec, policy: Policy, stored: Stored | None = None, *, reuse: bool = False, check: bool = True
@@ -165,7 +165,7 @@ class Deploy:
     async def _run(self, asked: Spec, consents: Policy) -> Deployed | Waiting:
         begun: Plan | None = None
         stored: Stored | None = self.store.get(asked.name)
-        under_way = self.earlier is not None  # until then nothing was touched, and whoever waits is better told at once
+        under_way = self.so_far is not None  # until then nothing was touched, and whoever waits is better told at once
         seen: Seen | None = None
         while True:
             try:
@@ -187,7 +187,7 @@ class Deploy:
                 under_way = True
                 if isinstance(step, do.Wait):
                     if stored.manifest and self._may_defer(step):
-                        return Waiting(stored.manifest, begun, step, self._so_far(begun, step))
+                        return Waiting(stored.manifest, begun, step, self._account(begun, step))
                     await self._idle(step, why, stored.manifest)
                     stored = seen = None
                     continue
@@ -279,14 +279,14 @@ class Deploy:
             return False
         return self.clock() - max(self._waiting[1], self._started) >= self.limits.inline
 
-    def _so_far(self, begun: Plan, step: do.Wait) -> Earlier:
+    def _account(self, begun: Plan, step: do.Wait) -> SoFar:
         waited = self.clock() - self._waiting[1] if self._waiting else 0.0
         began = tuple(sorted({*self.began, step.number} if isinstance(step, do.AwaitFinished) else self.began))
         said = begun.action, begun.verdict, begun.reason, begun.restored_from
-        return Earlier(*said, began, step.number, self._spent(), waited)
+        return SoFar(*said, began, step.number, self._spent(), waited)
 
     def _spent(self) -> float:
-        return self.clock() - self._started + (self.earlier.spent if self.earlier else 0.0)
+        return self.clock() - self._started + (self.so_far.spent if self.so_far else 0.0)
 
     async def _idle(self, step: do.Wait, why: str, manifest: Manifest | None) -> None:
         """Wait a moment, longer the longer it takes. Waiting for a job to run and for its proof count as one."""
@@ -319,8 +319,8 @@ class Deploy:
         except JobFailed:
             self._record_end(spec, stored, seen, policy)
             raise
-        if self.earlier:
-            return self.earlier.plan
+        if self.so_far:
+            return self.so_far.plan
         require_approved(made, stored.manifest, policy)
         return self._announce(spec, seen, made, stored.manifest)
 

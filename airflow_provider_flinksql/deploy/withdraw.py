@@ -12,7 +12,6 @@ from airflow_provider_flinksql.deploy.flow import Flow
 from airflow_provider_flinksql.deploy.reconcile import Limits
 from airflow_provider_flinksql.deploy.tell import tolerant
 from airflow_provider_flinksql.errors import shown
-from airflow_provider_flinksql.jobfile.read import JobFile
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.stores import Store
@@ -68,7 +67,7 @@ def withdraw(
         return False
     policy = Policy(asked.owner, manifest.lineage, asked.by, stop=asked.stop, stop_only=attempt.job_id)
     with connect(settings, resolve, halt, patience) as (target, io):
-        flow = Flow(JobFile(attempt.spec, None, {}), target, store, io, settings.jobmanager, say=say)
+        flow = Flow(attempt.spec, target, store, io, settings.jobmanager, say=say)
         flow.limits = Limits(outage=total, transition=total, total=total)
         flow.run(policy)
     return True

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from airflow_provider_flinksql.errors import Fault, InvalidSpec
+from airflow_provider_flinksql.errors import Fault, InvalidSpec, StatementError
 from airflow_provider_flinksql.jobfile.keys import Keys, unknown
 from airflow_provider_flinksql.jobfile.options import effective
 from airflow_provider_flinksql.jobfile.source import (
@@ -28,6 +28,8 @@ from airflow_provider_flinksql.model.document import kept
 from airflow_provider_flinksql.model.nearly import looks_like_jinja
 from airflow_provider_flinksql.model.spec import Mode, Spec, StatePolicy
 from airflow_provider_flinksql.model.sql import plain_placeholders
+from airflow_provider_flinksql.model.statement import creation, locate
+from airflow_provider_flinksql.model.submission import CHECKED
 from airflow_provider_flinksql.names import JOB_NAME
 
 DEFAULTS_NAME = "job-template.yaml"
@@ -94,6 +96,27 @@ class JobFile:
     def beginning(self, index: int, part: Part = "statements") -> Place:
         """Where the index-th statement of that part of the Spec begins."""
         return replace(self.locate(index, 1, 1, part), column=None)
+
+    def place_of(self, error: StatementError) -> str:
+        """Where a refused statement stands, as Flink tells it; without a position, where the statement begins, or the
+        one that creates its table."""
+        file = str(self.path or "the job")
+        part, index = error.place or ("statements", 0)
+        option = next((key for key in self.spec.properties if f"'{key}'" in error.reason), None)
+        if option and error.table is None:
+            return f"{file}, flinkProperties.{option}"
+        if part == "jars" or error.digest not in (None, self.spec.digest):
+            return f"{file}, {part}[{index}]"  # what ran before has no file any more
+        if error.line is None:
+            part, index = (error.table and creation(self.spec, error.table)) or (part, index)
+            return str(self.beginning(index, part))
+        line, column = error.line, error.column or 1
+        if part == "statements":
+            found = locate(self.spec, line, column, **CHECKED)
+            if found is None:
+                return str(self.beginning(index))
+            index, line, column = found
+        return str(self.locate(index, line, column, part))
 
 
 def job_files(paths: Sequence[Path], defaults: Path | None = None) -> list[Path]:

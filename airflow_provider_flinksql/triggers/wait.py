@@ -17,9 +17,9 @@ from airflow_provider_flinksql.compat import TRIGGERER_CALLS_ON_KILL
 from airflow_provider_flinksql.deploy.withdraw import Withdrawal, withdraw
 from airflow_provider_flinksql.errors import MOST_OF_A_MESSAGE, FlinkSqlError, NotFound, shown
 from airflow_provider_flinksql.hooks.flinksql import FlinkSqlHook
-from airflow_provider_flinksql.killed import ask, ended_for_good
 from airflow_provider_flinksql.model.lifecycle.situation import STABLE_MS
 from airflow_provider_flinksql.model.seen import ENDED
+from airflow_provider_flinksql.on_kill import ask, ended_for_good
 
 Awaited = Literal["running", "proof", "finished"]
 

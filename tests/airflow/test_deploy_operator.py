@@ -16,7 +16,7 @@ from airflow_provider_flinksql.clients.http import SyncIO, run_sync
 from airflow_provider_flinksql.local import LocalStatus
 from airflow_provider_flinksql.model.lifecycle.consent import consent_key
 from airflow_provider_flinksql.model.spec import Spec
-from airflow_provider_flinksql.operators import deploy, living
+from airflow_provider_flinksql.operators import deploy, upkeep
 from airflow_provider_flinksql.stores import open_store
 from airflow_provider_flinksql.triggers.wait import FlinkSqlWaitTrigger
 
@@ -124,7 +124,7 @@ def test_a_retry_of_a_restart_makes_no_second_one_and_a_cleared_task_does():
     def key(**more: Any) -> str | None:
         known = {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1, "max_tries": 2, "try_number": 1}
         context: Any = {"ti": SimpleNamespace(**known | more)}
-        operator = living.FlinkSqlRestartOperator(task_id="t", name="job")
+        operator = upkeep.FlinkSqlRestartOperator(task_id="t", name="job")
         return consent_key(operator._policy(context, Spec("job", ())))
 
     assert key() == key(try_number=2) != key(try_number=3, max_tries=4)

@@ -73,7 +73,7 @@ def by_deploy(cluster: local.LocalStatus, folder: Path) -> tuple[float, float]:
     settings = Settings(cluster.gateway or "", cluster.jobmanager or "")
     store = open_store(f"sqlite:///{folder}/bench.db")
     with connect(settings) as (target, io):
-        flow = Flow(read_job(job_text(name)), target, store, io, settings.jobmanager, say=say)
+        flow = Flow(read_job(job_text(name)).spec, target, store, io, settings.jobmanager, say=say)
         start = time.perf_counter()
         flow.deploy(Policy("bench", new_lineage()))
         end = time.perf_counter()

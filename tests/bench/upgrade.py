@@ -100,7 +100,7 @@ class Outage:
         def deploy(query: str) -> str:
             job = read_job({"name": self.name, "setup": [SOURCE, self.sink], "sql": query, "flinkProperties": OPTIONS})
             with connect(settings) as (target, io):
-                flow = Flow(job, target, store, io, settings.jobmanager, say=lambda _: None)
+                flow = Flow(job.spec, target, store, io, settings.jobmanager, say=lambda _: None)
                 return flow.run(Policy("bench", new_lineage())).manifest.current.job_id  # type: ignore[union-attr]
 
         try:
@@ -133,14 +133,15 @@ class Outage:
         ]
         try:
             with connect(settings) as (target, io):
-                Flow(jobs[0], target, store, io, settings.jobmanager).run(Policy("bench", new_lineage()))
+                Flow(jobs[0].spec, target, store, io, settings.jobmanager).run(Policy("bench", new_lineage()))
             began = time.perf_counter()
             with connect(settings) as (target, io):
-                made = Flow(jobs[1], target, store, io, settings.jobmanager).plan(Policy("bench", new_lineage()))
+                made = Flow(jobs[1].spec, target, store, io, settings.jobmanager).plan(Policy("bench", new_lineage()))
             taken = time.perf_counter() - began
             assert made.verdict == "carries"
             with connect(settings) as (target, io):
-                Flow(jobs[0], target, store, io, settings.jobmanager).run(Policy("bench", new_lineage(), stop="cancel"))
+                flow = Flow(jobs[0].spec, target, store, io, settings.jobmanager)
+                flow.run(Policy("bench", new_lineage(), stop="cancel"))
         finally:
             store.close()
         return taken

@@ -11,7 +11,7 @@ NAME = "airflow_provider_flinksql"
 LONGEST_FILE = 400
 
 GLUE = {"cli", "hooks", "operators", "sensors", "triggers", "plugin"}
-GLUE |= {"links", "provider_info", "compat", "airflow_errors", "killed"}
+GLUE |= {"links", "provider_info", "compat", "airflow_errors", "on_kill"}
 ARROWS = {
     "errors": set(),
     "model": {"errors", "names"},

@@ -2,9 +2,9 @@
 
 import pytest
 
-from airflow_provider_flinksql.deploy.flow import positions_of
+from airflow_provider_flinksql.deploy.flow import positions_in
 from airflow_provider_flinksql.errors import InvalidQuery, StatementFailed
-from airflow_provider_flinksql.jobfile.read import JobFile, read_job
+from airflow_provider_flinksql.jobfile.read import read_job
 
 JOB = """\
 name: j
@@ -35,9 +35,9 @@ def job(tmp_path):
 
 
 def said(job, error):
-    with pytest.raises(type(error)) as caught, positions_of(job):
+    with pytest.raises(type(error)) as caught, positions_in(job):
         raise error
-    return str(caught.value).replace(f"{job.path.parent}/", "") if job.path else str(caught.value)
+    return str(caught.value).replace(f"{job.path.parent}/", "")
 
 
 def at(job, part, index, error):
@@ -81,5 +81,9 @@ def test_a_failed_submit_is_no_fault_of_a_statement(job):
 def test_what_ran_before_has_no_file_to_point_into(job):
     old = InvalidQuery("no", 1, 1).at("setup", 7, "of another Spec")
     assert said(job, old) == "j.yaml, setup[7]: no"
-    on_record = JobFile(job.spec, None, {})
-    assert said(on_record, at(job, "statements", 0, InvalidQuery("no", 1, 1))) == "the job, statements[0]: no"
+
+
+def test_what_is_on_record_has_no_file_at_all(job):
+    error = at(job, "statements", 0, InvalidQuery("no", 1, 1))
+    with pytest.raises(InvalidQuery, match=r"^the job on record, statements\[0\]: no$"), positions_in(None):
+        raise error

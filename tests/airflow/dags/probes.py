@@ -5,7 +5,7 @@ from datetime import timedelta
 from airflow.sdk import DAG
 
 from airflow_provider_flinksql.operators.deploy import FlinkSqlDeployOperator
-from airflow_provider_flinksql.operators.living import (
+from airflow_provider_flinksql.operators.upkeep import (
     FlinkSqlRestartOperator,
     FlinkSqlStopOperator,
 )

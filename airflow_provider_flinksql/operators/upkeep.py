@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
@@ -22,7 +21,7 @@ from airflow_provider_flinksql.model.manifest import StopKind
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.spec import Spec
 from airflow_provider_flinksql.names import recorded_name
-from airflow_provider_flinksql.operators.deploy import FlinkSqlDeployOperator, deployer, entered, run_key
+from airflow_provider_flinksql.operators.job import FlinkSqlJobOperator, deployer, entered, run_key
 from airflow_provider_flinksql.stores import Store
 from airflow_provider_flinksql.targets.connect import Settings, connect
 
@@ -33,11 +32,11 @@ if TYPE_CHECKING:
     from airflow_provider_flinksql.targets.session import SessionTarget
 
 
-class FlinkSqlRestartOperator(FlinkSqlDeployOperator):
+class FlinkSqlRestartOperator(FlinkSqlJobOperator):
     """Stop a job with a savepoint and start it again as it is on record; one that is stopped is started.
 
     A retry goes on with the restart that was begun and makes no second one; a cleared task restarts once more. Returns
-    what :class:`FlinkSqlDeployOperator` returns, and waits as that does.
+    what :class:`FlinkSqlJobOperator` returns, and waits as that does.
 
     :param name: the job (templated)
     :param restore_from: a savepoint or checkpoint to start from; ``latest-checkpoint`` cancels the job and goes on from
@@ -45,21 +44,18 @@ class FlinkSqlRestartOperator(FlinkSqlDeployOperator):
     """
 
     template_fields: Sequence[str] = ("name", "restore_from", "sql", "plan")
-    template_fields_renderers = {"sql": "sql"}  # noqa: RUF012 - Airflow's own type
     restore_words = ("none", LATEST_CHECKPOINT)
 
     def __init__(self, *, name: str, **kwargs: Any) -> None:
-        super().__init__(job={}, **kwargs)
+        super().__init__(**kwargs)
         self.name = name
 
-    def _read(self, settings: Settings) -> JobFile:
+    def _wanted(self, settings: Settings) -> tuple[Spec, JobFile | None]:
         with closing(FlinkSqlHook(self.flink_conn_id).open_store()) as store:
-            spec = streaming_spec(on_record(store, _name(self.name)))
-        return self._show(JobFile(spec, None, {}))
+            return streaming_spec(on_record(store, _name(self.name))), None
 
     def _policy(self, context: Context, spec: Spec) -> Policy:
-        wish = restarting(self.restore_from)
-        return replace(super()._policy(context, spec), owner=run_key(context), **{"restore_from": None, **wish})
+        return Policy(run_key(context), new_lineage(), deployer(context)[1], **restarting(self._state_to_restore()))
 
 
 class FlinkSqlStopOperator(BaseOperator):
@@ -101,7 +97,7 @@ class FlinkSqlStopOperator(BaseOperator):
             recorded = manifest.pending or manifest.current
             if recorded is None:
                 return {"name": self.name, "action": "none", "reason": "it does not run"}
-            flow = Flow(JobFile(recorded.spec, None, {}), target, store, io, settings.jobmanager, say=self.log.info)
+            flow = Flow(recorded.spec, target, store, io, settings.jobmanager, say=self.log.info)
             owner, by = deployer(context)
             done = flow.run(Policy(owner, new_lineage(), by, stop=stopping(recorded.spec, kind)))
             assert isinstance(done, Deployed)  # no limit was set after which to wait elsewhere

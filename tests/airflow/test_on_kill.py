@@ -18,12 +18,12 @@ from airflow_provider_flinksql.deploy.flow import Flow, new_lineage, run_spec
 from airflow_provider_flinksql.deploy.withdraw import Withdrawal, withdraw
 from airflow_provider_flinksql.errors import Interrupted
 from airflow_provider_flinksql.jobfile.read import JobFile, read_job
-from airflow_provider_flinksql.killed import WorkerKilled
 from airflow_provider_flinksql.local import LocalStatus
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import ENDED
 from airflow_provider_flinksql.model.spec import Spec
+from airflow_provider_flinksql.on_kill import WorkerKilled
 from airflow_provider_flinksql.operators.deploy import FlinkSqlDeployOperator, run_key
 from airflow_provider_flinksql.stores import Store, open_store
 from airflow_provider_flinksql.targets.connect import Settings
@@ -94,7 +94,7 @@ def deployed(flink: LocalStatus, settings: Settings, store: Store) -> Iterator[C
 
     def deployed(job: JobFile, key: str | None = None, owner: str = OWNER) -> Attempt:
         with connect_to(settings) as (target, io):
-            flow = Flow(job, target, store, io, settings.jobmanager, key)
+            flow = Flow(job.spec, target, store, io, settings.jobmanager, run_key=key)
             flow.deploy(Policy(owner, new_lineage(), "a test"))
             manifest = store.get(flow.spec.name).manifest
         assert manifest
@@ -286,7 +286,7 @@ def test_a_worker_that_is_killed_ends_its_job_only_if_somebody_ended_its_task(
     assert killed.halt.is_set() == (state == "failed")
     assert state_of(attempt.job_id) == ("CANCELED" if state == "failed" else "RUNNING")
     with connect_to(settings, stop=killed.halt) as (target, io):
-        flow = Flow(counting("numbers", "batch"), target, store, io, settings.jobmanager, "run")
+        flow = Flow(counting("numbers", "batch").spec, target, store, io, settings.jobmanager, run_key="run")
         if state == "failed":
             with pytest.raises(Interrupted):
                 flow.deploy(Policy(OWNER, new_lineage()))
@@ -301,7 +301,7 @@ def test_a_retry_that_finds_all_proven_says_what_was_begun(settings, deployed, s
     store.put(replace(stored.manifest, current=None, pending=attempt), stored.version)
     said: list[str] = []
     with connect_to(settings) as (target, io):
-        flow = Flow(job, target, store, io, settings.jobmanager, say=said.append)
+        flow = Flow(job.spec, target, store, io, settings.jobmanager, say=said.append)
         assert flow.deploy(Policy(OWNER, new_lineage(), "a test")).action == "none"
     assert said[0] == "Attempt 1 by Airflow d.t, run r, try 1 was submitted; going on."
     assert store.get("numbers").manifest.current.job_id == attempt.job_id

@@ -23,8 +23,8 @@ from airflow_provider_flinksql.model.manifest import Manifest
 from airflow_provider_flinksql.model.spec import Spec
 from airflow_provider_flinksql.stores import Store
 
-Wish = tuple[JobFile, dict[str, Any]]
-"""What should run, and what the policy of this one run asks for."""
+Wish = tuple[Spec, JobFile | None, dict[str, Any]]
+"""What should run, the file that says so, if not the record does, and what the policy of this one run asks for."""
 
 
 def restart(arguments: argparse.Namespace) -> int:
@@ -32,7 +32,7 @@ def restart(arguments: argparse.Namespace) -> int:
 
     def wish(store: Store, _: Place) -> Wish:
         spec = streaming_spec(on_record(store, arguments.name))
-        return JobFile(spec, None, {}), restarting(arguments.restore_from)
+        return spec, None, restarting(arguments.restore_from)
 
     return _deploy(arguments, wish)
 
@@ -44,7 +44,7 @@ def rollback(arguments: argparse.Namespace) -> int:
         manifest = on_record(store, arguments.name)
         streaming_spec(manifest)
         attempt, location = way_back(manifest, store.history(arguments.name), arguments.to)
-        return JobFile(attempt.spec, None, {}), {"restore_from": location, "rolls_back": True, "again": True}
+        return attempt.spec, None, {"restore_from": location, "rolls_back": True, "again": True}
 
     return _deploy(arguments, wish)
 
@@ -55,10 +55,11 @@ def adopt(arguments: argparse.Namespace) -> int:
         manifest = store.get(arguments.name).manifest
         asked = {"adopt_id": arguments.job_id, "adopt": arguments.job is not None}
         if arguments.job:
-            return _file_of(arguments, place), asked
+            file = _file_of(arguments, place)
+            return file.spec, file, asked
         current = manifest.current if manifest else None
         known = current.spec if current and current.job_id == arguments.job_id else Spec(arguments.name, ())
-        return JobFile(known, None, {}), asked
+        return known, None, asked
 
     return _deploy(arguments, wish)
 
@@ -107,13 +108,13 @@ def _deploy(arguments: argparse.Namespace, wish: Callable[[Store, Place], Wish])
         store = find_store(arguments, lambda: find_cluster(arguments))
         manifest = store.get(arguments.name).manifest
         place = find_cluster(arguments)
-        job, asked = wish(store, place)
+        wanted, file, asked = wish(store, place)
         with opened(place, store) as site:
-            flow = site.flow(job)
+            flow = site.flow(wanted, file)
             finished = flow.run(policy_of(manifest, **asked))
             assert isinstance(finished, Deployed)  # no limit was set after which to wait elsewhere
             got = flow.result(finished)
-            entry = done(str(job.path) if job.path else None, finished.begun, got)
+            entry = done(str(file.path) if file else None, finished.begun, got)
             if not arguments.json:
                 site.progress.answer(done_line(entry, finished.begun, got, finished.manifest))
     except FlinkSqlError as error:
