@@ -24,28 +24,23 @@ async def perform(
     """Do one acting step; its ids are derived from its numbers, so doing it twice is doing it once."""
     match step:
         case do.RequestStop(number, n):
-            attempt = attempt_of(manifest, number)
+            attempt = manifest.attempt(number)
             await target.request_stop(attempt, attempt.stops[-1], manifest.id("stop", number, n))
         case do.AwaitEnd(number, n):
-            return await _await_end(target, attempt_of(manifest, number), manifest.id("stop", number, n), io, clock)
+            return await _await_end(target, manifest.attempt(number), manifest.id("stop", number, n), io, clock)
         case do.Submit(number):
-            await target.submit(manifest, attempt_of(manifest, number))
+            await target.submit(manifest, manifest.attempt(number))
         case do.RequestProof(number, n):
             if n > 1:
                 await io.sleep(1.0)  # the one before failed, as one does that comes before all tasks run
-            await target.request_proof(attempt_of(manifest, number), manifest.id("proof", number, n))
+            await target.request_proof(manifest.attempt(number), manifest.id("proof", number, n))
         case do.Burn(number):
-            await target.burn(attempt_of(manifest, number))
+            await target.burn(manifest.attempt(number))
         case do.Cancel(number):
             for job in seen.jobs:
                 if job.attempt == number and job.live:
                     await target.cancel(job)
     return None
-
-
-def attempt_of(manifest: Manifest, number: int) -> Attempt:
-    """The attempt of this number in the head."""
-    return next(a for a in (manifest.pending, manifest.current) if a and a.number == number)
 
 
 def patience(spec: Spec) -> float:

@@ -35,10 +35,10 @@ class Withdrawal:
 
     def subject(self, manifest: Manifest | None, job_id: str | None = None) -> Attempt | None:
         """The attempt that this is about; where ``job_id`` is given no other than that."""
-        heads = (manifest.pending, manifest.current) if manifest else ()
-        if heads and heads[0] and heads[0].owner != self.owner:
+        heads = manifest.heads if manifest else ()
+        if heads and heads[0].owner != self.owner:
             return None
-        live = (a for a in heads if a and a.sent and a.state != "ended" and a.owner == self.owner)
+        live = (a for a in heads if a.sent and a.state != "ended" and a.owner == self.owner)
         return next((a for a in live if job_id in (None, a.job_id)), None)
 
 

@@ -177,6 +177,18 @@ class Manifest(Document):
     refused: Refused | None = None
 
     @property
+    def heads(self) -> tuple[Attempt, ...]:
+        """The attempts of the head, the one on its way first."""
+        return tuple(attempt for attempt in (self.pending, self.current) if attempt)
+
+    def attempt(self, number: int) -> Attempt:
+        """The attempt of the head with this number; a step names no other. Raises AssertionError."""
+        for attempt in self.heads:
+            if attempt.number == number:
+                return attempt
+        raise AssertionError(f"unreachable: no attempt {number} in the head of {self.name}")
+
+    @property
     def subject(self) -> Attempt | None:
         """The attempt whose job is the job now: the one that was submitted last."""
         pending, current = self.pending, self.current
@@ -197,7 +209,7 @@ class Manifest(Document):
     @cached_property
     def job_ids(self) -> Mapping[str, int]:
         """Every job id that is of this lineage, and the number of its attempt; of those adopted before, 0."""
-        heads = {attempt.job_id: attempt.number for attempt in (self.current, self.pending) if attempt}
+        heads = {attempt.job_id: attempt.number for attempt in reversed(self.heads)}
         drawn = {self.id("job", number): number for number in range(1, self.last_number + 1)}
         return {**drawn, **dict.fromkeys(self.adopted, 0), **heads}
 

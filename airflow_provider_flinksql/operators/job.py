@@ -13,7 +13,6 @@ from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_flinksql.airflow_errors import airflow_errors
 from airflow_provider_flinksql.deploy.flow import Flow, run_spec
-from airflow_provider_flinksql.deploy.perform import attempt_of
 from airflow_provider_flinksql.deploy.reconcile import Limits, SoFar, Waiting
 from airflow_provider_flinksql.deploy.withdraw import Withdrawal
 from airflow_provider_flinksql.errors import MOST_OF_A_MESSAGE, FlinkSqlError, Misconfigured, shown, shown_lines
@@ -200,7 +199,7 @@ class FlinkSqlJobOperator(BaseOperator):
 
     def _defer(self, waiting: Waiting, wish: Withdrawal | None) -> NoReturn:
         """Only here, and only while nothing is down."""
-        attempt = attempt_of(waiting.manifest, waiting.step.number)
+        attempt = waiting.manifest.attempt(waiting.step.number)
         awaiting, so_far, now = AWAITED[type(waiting.step)], waiting.so_far, time.time()
         left = [self.timeout.total_seconds() - so_far.spent] if self.timeout else []
         left += [attempt.spec.time_to_prove - so_far.waited] if awaiting != "finished" else []
@@ -226,8 +225,7 @@ class FlinkSqlJobOperator(BaseOperator):
         except FlinkSqlError as error:
             self.log.debug("No links: %s", error)
             return
-        heads = (manifest.pending, manifest.current) if manifest else ()
-        sent = next((attempt for attempt in heads if attempt and attempt.sent), None)
+        sent = next((attempt for attempt in (manifest.heads if manifest else ()) if attempt.sent), None)
         self.flink_job = (flow.jobmanager, sent.job_id) if sent else None
 
     def _push_links(self, context: Context) -> None:

@@ -7,7 +7,7 @@ from airflow_provider_flinksql.model.lifecycle import steps as do
 from airflow_provider_flinksql.model.lifecycle.prove import let_go
 from airflow_provider_flinksql.model.lifecycle.situation import LATE, may_land_late, situation
 from airflow_provider_flinksql.model.lifecycle.steps import Next
-from airflow_provider_flinksql.model.manifest import Attempt, Manifest
+from airflow_provider_flinksql.model.manifest import Manifest
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import Seen, Sighting
 from airflow_provider_flinksql.model.spec import Spec
@@ -45,10 +45,10 @@ def _require_live(spec: Spec, manifest: Manifest | None, seen: Seen, job_id: str
 
 def _unsettled(manifest: Manifest | None, seen: Seen, policy: Policy) -> Next | None:
     """What an adopted job takes the place of must be over first, and its id must not start a job any more."""
-    pending, current = (manifest.pending, manifest.current) if manifest else (None, None)
-    for attempt in (pending, current):
-        if attempt is None or attempt.state == "ended":
+    for attempt in manifest.heads if manifest else ():
+        if attempt.state == "ended":
             continue
+        give_up = manifest is not None and attempt is manifest.pending
         now = situation(attempt, seen, policy)
         if attempt.sent and now.status == "elsewhere":
             raise Blocked(f"Before another job is adopted: {now.reason}. --accept cluster-gone lets go of it.")
@@ -56,13 +56,12 @@ def _unsettled(manifest: Manifest | None, seen: Seen, policy: Policy) -> Next | 
             return Next(do.Burn(attempt.number), LATE)
         if attempt.sent and now.status == "missing":
             return let_go(attempt, seen, "it shall not land any more")
-        return Next((do.GiveUp if attempt is pending else do.End)(attempt.number), "another job takes its place")
+        return Next((do.GiveUp if give_up else do.End)(attempt.number), "another job takes its place")
     return None
 
 
 def _runs(manifest: Manifest | None, seen: Seen, policy: Policy) -> bool:
-    attempts: tuple[Attempt | None, ...] = (manifest.current, manifest.pending) if manifest else ()
-    return any(a and situation(a, seen, policy).live for a in attempts)
+    return any(situation(attempt, seen, policy).live for attempt in (manifest.heads if manifest else ()))
 
 
 def late_submit(manifest: Manifest, seen: Seen) -> Next | None:

@@ -60,7 +60,7 @@ def after(
         case do.Burn(number):
             return _change(m, number, burnt_in=seen.incarnation)
         case do.RequestStop(number, n, kind, purpose):
-            attempt = _get(m, number)
+            attempt = m.attempt(number)
             base = next_savepoint_folder(spec, attempt, seen)
             folder = f"{base}/{m.id('stop', number, n)}" if kind != "cancel" else None
             return _change(m, number, stops=(*attempt.stops, Stop(n, kind, folder, purpose)))
@@ -83,12 +83,12 @@ def _written(step: do.Step, spec: Spec, m: Manifest, seen: Seen, policy: Policy)
         case do.Confirm(number):
             return _confirm(m, number, seen)
         case do.End(number):
-            now = situation(_get(m, number), seen, policy)
+            now = situation(m.attempt(number), seen, policy)
             return _end(m, number, seen, outcome=now.outcome, reason=now.reason)
         case do.GiveUp(number):
             return _give_up(m, number, spec, seen, policy)
         case do.Refuse(number):
-            return replace(m, refused=_refused(_get(m, number), seen, policy))
+            return replace(m, refused=_refused(m.attempt(number), seen, policy))
         case do.Record() if m.current:
             folder = checkpoint_folder(m.current, seen)
             return replace(m, current=replace(m.current, spec=spec, checkpoint_folder=folder))
@@ -125,15 +125,8 @@ def _learnt(m: Manifest, seen: Seen) -> Manifest:
     return replace(m, pending=replace(pending, had_state=True))
 
 
-def _get(m: Manifest, number: int) -> Attempt:
-    for attempt in (m.pending, m.current):
-        if attempt and attempt.number == number:
-            return attempt
-    raise AssertionError(f"unreachable: no attempt {number} in the head of {m.name}")
-
-
 def _change(m: Manifest, number: int, **values: object) -> Manifest:
-    changed = replace(_get(m, number), **values)  # type: ignore[arg-type]
+    changed = replace(m.attempt(number), **values)  # type: ignore[arg-type]
     return replace(m, pending=changed) if m.pending and m.pending.number == number else replace(m, current=changed)
 
 
@@ -161,7 +154,7 @@ def _claimed(m: Manifest, step: do.Claim, spec: Spec, seen: Seen, policy: Policy
 
 
 def _supersede(m: Manifest, step: do.Supersede, spec: Spec, seen: Seen, policy: Policy) -> Manifest:
-    old = _get(m, step.number)
+    old = m.attempt(step.number)
     new = replace(_claimed(m, step, spec, seen, policy), replaced=(*old.replaced, old.spec))
     if old.sent:  # only what is pinned is ever submitted under this number
         kept = {"pinned": old.pinned, "consent": old.consent, "state": old.state, "sent_at": old.sent_at}
@@ -170,20 +163,20 @@ def _supersede(m: Manifest, step: do.Supersede, spec: Spec, seen: Seen, policy: 
 
 
 def _pin(m: Manifest, number: int, seen: Seen, policy: Policy) -> Manifest:
-    fresh = _get(m, number).fresh
+    fresh = m.attempt(number).fresh
     chosen = pick(m, seen, policy, fresh=fresh)
     if chosen is None and not fresh:
         raise Blocked(
             f"Job {m.name} is to be restored, and no state was found. Name it with --restore-from LOCATION, or start "
             "empty with --restore-from none."
         )
-    deaths = inherited(_get(m, number), m.current, policy)
+    deaths = inherited(m.attempt(number), m.current, policy)
     return _change(m, number, pinned=chosen, state="pinned", deaths=deaths)
 
 
 def _stopped(m: Manifest, number: int, outcome: StopOutcome) -> Manifest:
     """What became of the stop. That the job is over, the next look tells: one that is not listed may fail over."""
-    attempt = _get(m, number)
+    attempt = m.attempt(number)
     stop = attempt.stops[-1]
     done = outcome.ended and (stop.kind == "cancel" or outcome.location is not None)
     stop = replace(stop, state="completed" if done else "failed", location=outcome.location, cause=outcome.cause)
@@ -194,7 +187,7 @@ def _stopped(m: Manifest, number: int, outcome: StopOutcome) -> Manifest:
 def _end(m: Manifest, number: int, seen: Seen, **values: object) -> Manifest:
     known = newest(s for s in seen.snapshots if s.attempt == number)
     kept = {"snapshot": known} if known else {}
-    attempt = _get(m, number)
+    attempt = m.attempt(number)
     had = attempt.had_state or known is not None
     deaths = with_death(attempt, seen, str(values.get("outcome"))).deaths
     if deaths and deaths.times > 1 and deaths != attempt.deaths:
@@ -212,7 +205,7 @@ def _times(attempt: Attempt, seen: Seen) -> dict[str, int | None]:
 
 def _landed(m: Manifest, number: int, seen: Seen) -> Manifest:
     """Which Spec landed, if several were sent under this id, is what the job's tag says."""
-    attempt = _get(m, number)
+    attempt = m.attempt(number)
     job = seen.job_of(attempt)
     specs = (attempt.spec, *attempt.replaced)
     spec = next((s for s in specs if job and s.digest == job.digest), attempt.spec)
@@ -221,7 +214,7 @@ def _landed(m: Manifest, number: int, seen: Seen) -> Manifest:
 
 
 def _confirm(m: Manifest, number: int, seen: Seen) -> Manifest:
-    attempt = _get(m, number)
+    attempt = m.attempt(number)
     job, detail = seen.job_of(attempt), seen.detail(attempt.job_id)
     saved = detail.checkpoint_at is not None or detail.proof == "completed"
     up = replace(
@@ -244,7 +237,7 @@ def _give_up(m: Manifest, number: int, spec: Spec, seen: Seen, policy: Policy) -
 
     So it does where state of its own was written and is not found, or may have been and cannot be looked for.
     """
-    pending = _get(m, number)
+    pending = m.attempt(number)
     unknown = pending.landed and not seen.searched
     now = situation(pending, seen, policy)
     unwanted: Outcome = "failed" if pending.rejected else "dropped"
@@ -294,19 +287,19 @@ def assume(step: do.Step, spec: Spec, manifest: Manifest | None, seen: Seen, pol
         case do.Check():
             seen = replace(seen, prepared=spec.digest)
         case do.AwaitEnd(number) if manifest:
-            attempt = _get(manifest, number)
+            attempt = manifest.attempt(number)
             seen, outcome = _assume_end(attempt, seen)
         case do.Submit(number) if manifest:
-            attempt = _get(manifest, number)
+            attempt = manifest.attempt(number)
             restored = attempt.pinned.location if attempt.pinned else None
             job = Sighting(attempt.job_id, spec.name, "RUNNING", attempt=number)
             sent = after(step, spec, manifest, seen, policy)
             seen = _with(seen, job, Detail(restored=restored))
             return after(do.Landed(number), spec, sent, seen, policy), seen
         case do.AwaitRunning(number) | do.AwaitFinished(number) | do.AwaitProof(number) if manifest:
-            seen = _assume_wait(step, _get(manifest, number), seen, spec)
+            seen = _assume_wait(step, manifest.attempt(number), seen, spec)
         case do.RequestProof(number) if manifest:
-            job_id = _get(manifest, number).job_id
+            job_id = manifest.attempt(number).job_id
             seen = _with(seen, seen.job(job_id), replace(seen.detail(job_id), proof="in-progress"))
         case do.Adopt(job_id):
             number = manifest.last_number + 1 if manifest else 1

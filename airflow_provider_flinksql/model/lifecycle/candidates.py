@@ -61,7 +61,7 @@ class Candidate:
 
 def explain(manifest: Manifest, ended: Iterable[Attempt], seen: Seen, gone: Collection[str]) -> list[Candidate]:
     """Every state of the lineage, newest first. ``gone`` are locations where nothing is any more."""
-    heads = [a for a in (manifest.current, manifest.pending) if a]
+    heads = manifest.heads[::-1]
     attempts = [*ended, *heads]
     head = next((a for a in reversed(heads) if any(s.attempt == a.number for s in seen.snapshots)), manifest.current)
     known = _merged([*seen.snapshots, *(s for a in attempts for s in recorded(a))])

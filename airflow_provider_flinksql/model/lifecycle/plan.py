@@ -108,8 +108,8 @@ def require_approved(made: Plan, manifest: Manifest | None, policy: Policy) -> N
     """Refuse a plan that is not the one a person approved; what its owner began with it goes on to its end."""
     if policy.expect in (None, made.digest):
         return
-    heads = (manifest.pending, manifest.current) if manifest else ()
-    under_way = made.action in ("none", "resume") and any(a and a.owner == policy.owner for a in heads)
+    heads = manifest.heads if manifest else ()
+    under_way = made.action in ("none", "resume") and any(attempt.owner == policy.owner for attempt in heads)
     if not under_way:
         raise Blocked(
             f"The plan has moved since {policy.expect} was approved: it is {made.digest} now ({made.action}: "

@@ -68,7 +68,7 @@ def way_back(manifest: Manifest, ended: Sequence[Attempt], number: int | None = 
 
     Gone back from is the attempt that was sent last, whether it runs, failed, or never came up.
     """
-    sent = {a.number: a for a in (*ended, manifest.current, manifest.pending) if a and a.sent}
+    sent = {a.number: a for a in (*ended, *manifest.heads) if a.sent}
     present = sent[max(sent)] if sent else None
     before = [sent[n] for n in sorted(sent) if present and n < present.number]
     if number is not None:

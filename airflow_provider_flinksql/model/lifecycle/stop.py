@@ -20,16 +20,16 @@ from airflow_provider_flinksql.model.spec import Spec
 
 def outstanding_stop(manifest: Manifest) -> Next | None:
     """A stop that was asked for is seen to its end before anything else is thought of."""
-    for attempt in (manifest.pending, manifest.current):
-        if attempt and attempt.state != "ended" and attempt.stop and attempt.stop.state == "requested":
+    for attempt in manifest.heads:
+        if attempt.state != "ended" and attempt.stop and attempt.stop.state == "requested":
             return Next(do.AwaitEnd(attempt.number, attempt.stop.number), "its stop was requested")
     return None
 
 
 def declared_stop(spec: Spec, manifest: Manifest, seen: Seen, policy: Policy) -> Next | None:
     """A declared or requested stop: nothing of this job shall run."""
-    for attempt in (manifest.pending, manifest.current):
-        if attempt is None or attempt.state == "ended" or _spared(attempt, policy):
+    for attempt in manifest.heads:
+        if attempt.state == "ended" or _spared(attempt, policy):
             continue
         now = situation(attempt, seen, policy)
         if now.over and may_land_late(attempt, seen):

@@ -139,8 +139,7 @@ def _waiting(step: do.Step, why: str, manifest: Manifest | None) -> str:
 
 
 def _attempt(manifest: Manifest | None, number: int) -> Attempt | None:
-    heads = (manifest.pending, manifest.current) if manifest else ()
-    return next((a for a in heads if a and a.number == number), None)
+    return next((a for a in (manifest.heads if manifest else ()) if a.number == number), None)
 
 
 def _id(manifest: Manifest | None, number: int) -> str:
