@@ -408,7 +408,7 @@ def test_a_cleared_task_ends_the_run_that_it_left_behind_before_another_one_begi
     others = deployed(job, "another/r/t/-1/2", owner="another/r/t/-1")
     cleared: Any = {"ti": instance(try_number=2, max_tries=3)}
     policy = Policy(OWNER, new_lineage(), "Airflow d.t")
-    operator._end_earlier_runs(cleared, job.spec, policy, settings, store, no_secrets)
+    operator._prepare(cleared, job.spec, policy, settings, store, no_secrets)
     assert state_of(left.job_id) == ("CANCELED" if on_clear == "rerun" else "RUNNING")
     assert state_of(others.job_id) == "RUNNING"
     assert store.get(run_spec(job.spec, run_key(cleared)).name).manifest is None
