@@ -394,8 +394,9 @@ def test_a_wrong_word_is_refused_when_the_dag_is_read(wrong):
 def test_where_a_clear_attaches_it_is_the_same_run():
     first, cleared = {"ti": instance()}, {"ti": instance(try_number=2, max_tries=3)}
     assert run_key(first) != run_key(cleared)
-    assert run_key(first, "attach") == run_key(cleared, "attach")
-    assert run_key(first, "attach") != run_key({"ti": instance(map_index=1)}, "attach")
+    attached = FlinkSqlDeployOperator(task_id="t", job={}, on_clear="attach")
+    assert attached._run_key(first) == attached._run_key(cleared)
+    assert attached._run_key(first) != attached._run_key({"ti": instance(map_index=1)})
 
 
 @pytest.mark.parametrize("on_clear", ["rerun", "attach"])
@@ -404,7 +405,7 @@ def test_a_cleared_task_ends_the_run_that_it_left_behind_before_another_one_begi
 ):
     job = counting("numbers", "batch")
     operator = FlinkSqlDeployOperator(task_id="t", job={}, on_clear=on_clear)
-    left = deployed(job, run_key({"ti": instance()}, on_clear))
+    left = deployed(job, operator._run_key({"ti": instance()}))
     others = deployed(job, "another/r/t/-1/2", owner="another/r/t/-1")
     cleared: Any = {"ti": instance(try_number=2, max_tries=3)}
     policy = Policy(OWNER, new_lineage(), "Airflow d.t")
