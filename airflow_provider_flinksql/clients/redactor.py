@@ -23,9 +23,11 @@ class Redactor:
     A value is found as it is and in what servers make of it, also mixed and one inside the other: quotes doubled as in
     SQL, escapes of JSON and of Java, code points, percent signs of a URL, slashes of a path, blanks folded. One that is
     shorter than four letters is found only where it is all that stands between quotes, or follows an equals sign.
+    ``folds``: also in other letters, capital or small.
     """
 
-    def __init__(self, values: Iterable[str] = ()) -> None:
+    def __init__(self, values: Iterable[str] = (), *, folds: bool = True) -> None:
+        self._folds = re.IGNORECASE if folds else re.NOFLAG
         self._names: dict[str, str] = {}
         self._pattern: re.Pattern[str] | None = None
         for value in values:
@@ -52,7 +54,7 @@ class Redactor:
         if self._pattern is None:
             values = sorted(self._names.items(), key=_rank)
             found = "|".join(f"(?P<v{number}>{_forms(value)})" for number, (value, _) in enumerate(values))
-            self._pattern = re.compile(found)
+            self._pattern = re.compile(found, self._folds)
         return self._pattern.sub(by, text)
 
 

@@ -22,7 +22,7 @@ class Secrets:
         self._resolve = resolve or _unresolvable
         self._values: dict[str, str] = {}
         self._owed: set[str] = set()
-        self._plans, self._words = Redactor(), Redactor(own)
+        self._plans, self._words = Redactor(folds=False), Redactor(own)  # an operator's name may differ by a capital
 
     def fill(self, statement: str) -> str:
         """A statement as it is sent."""

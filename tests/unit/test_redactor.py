@@ -37,6 +37,8 @@ AT_FIRST = {
     "sql": lambda text: text.replace("'", "''"),
     "sql name": lambda text: text.replace("`", "``"),
     "path": lambda text: re.sub(r"[\\/]+", "/", text),
+    "small": lambda text: re.sub("[A-Z]", lambda letter: letter[0].lower(), text),
+    "capital": lambda text: re.sub("[a-z]", lambda letter: letter[0].upper(), text),
     "folded": lambda text: " ".join(text.split()),
     "code points": code_points,
 }
