@@ -13,7 +13,7 @@ help:
 	@echo "make demo    a real Airflow deploys a streaming job on a real Flink, three times, and checks itself"
 	@echo "make test    lint, unit, laws, contract, truth, airflow, e2e and faults tests, against real services; airflow31"
 	@echo "make truth   what becomes of state when a query changes: every row on both versions of Flink"
-	@echo "make airflow31   unit and airflow tests on the oldest Airflow that we run on"
+	@echo "make airflow31   the airflow tests on the oldest Airflow that we run on; no other library differs there"
 	@echo "make soak    faults at random for MINUTES=n, and what was lost or doubled"
 	@echo "make faults  every fault at every step, of which make test has each once; ROUNDS=n times eight deployers at once"
 	@echo "make wheel   the wheel and the sdist, in dist/"
@@ -47,7 +47,7 @@ faults: venv
 	FAULTS=all $(BIN)/python -m pytest tests/faults
 
 airflow31: .venv-3.1/installed
-	.venv-3.1/bin/python -m pytest tests/unit tests/airflow
+	.venv-3.1/bin/python -m pytest tests/airflow
 
 .venv-3.1/installed: .venv/installed constraints-3.1.txt
 	$(BIN)/uv venv --quiet --allow-existing --seed --python $(BIN)/python .venv-3.1
@@ -59,7 +59,7 @@ airflow31: .venv-3.1/installed
 test: venv .venv-3.1/installed
 	@failed=; part() { echo "== $$1"; shift; "$$@" || failed="$$failed\n  $$*"; }; \
 	part lint $(MAKE) --no-print-directory lint; \
-	part "the oldest Airflow" .venv-3.1/bin/python -m pytest tests/unit tests/airflow; \
+	part "the oldest Airflow" .venv-3.1/bin/python -m pytest tests/airflow; \
 	part "unit to e2e" $(BIN)/python -m pytest tests/unit tests/laws tests/contract tests/truth tests/airflow tests/e2e; \
 	part faults $(BIN)/python -m pytest tests/faults; \
 	test -z "$$failed" || { printf "These parts failed:$$failed\n" >&2; exit 1; }
