@@ -216,10 +216,6 @@ class Session:
         rows = (await self.execute("SET")).rows
         return dict(read(rows, tuple[tuple[str, str], ...], SERVER, "SET"))
 
-    async def heartbeat(self) -> None:
-        """Keeps an idle session; the gateway drops one after 10 minutes without."""
-        await self._ask("POST", "/heartbeat", dict[str, Any], json={}, retries=True)
-
     async def close(self) -> None:
         """Lets go of the session and of a statement still running in it; a job it started goes on. Never fails."""
         await self._clean_up("DELETE", "")

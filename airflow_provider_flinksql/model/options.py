@@ -252,11 +252,6 @@ def effective(key: str, properties: Mapping[str, str], configuration: Mapping[st
     return value and value.strip().lower()
 
 
-def is_harmless(key: str) -> bool:
-    """Whether a change of this option alone leaves the meaning of the query and of its state untouched."""
-    return effect_on_state(key) == "none"
-
-
 def unfit(key: str, value: str) -> str | None:
     """Why an option cannot have this value, for what we make of it ourselves; None if it can.
 

@@ -31,7 +31,6 @@ class Traits:
     submit: Literal["idempotent", "once"] = "idempotent"
     upgrade: Literal["stop-then-start", "replace"] = "stop-then-start"
     job_id: Literal["ours", "theirs"] = "ours"
-    cluster: Literal["shared", "own"] = "shared"
 
 
 @dataclass(frozen=True)

@@ -301,7 +301,6 @@ def test_a_late_select_is_ended_and_its_session_is_free_at_once(talk):
 def test_a_closed_session_is_gone(talk):
     async def flow(jobmanager, gateway, io):
         session = await gateway.open_session({"parallelism.default": "1"})
-        await session.heartbeat()
         await session.close()
         await session.close()
         with pytest.raises(SessionGone):

@@ -13,7 +13,7 @@ from laws.session import FakeSessionCluster
 class FakeApplications(FakeSessionCluster):
     """Each submit starts another cluster, which draws the job's id: the job is known by its tag alone."""
 
-    traits = Traits(submit="once", job_id="theirs", cluster="own")
+    traits = Traits(submit="once", job_id="theirs")
 
     async def look(
         self,
@@ -37,7 +37,7 @@ class FakeApplications(FakeSessionCluster):
 class FakeOperator(FakeSessionCluster):
     """One request puts the new job in the place of the old one, which ends with the checkpoint it has."""
 
-    traits = Traits(upgrade="replace", cluster="own")
+    traits = Traits(upgrade="replace")
 
     async def submit(self, manifest: Manifest, attempt: Attempt) -> None:
         jobmanager = self.world.jobmanager

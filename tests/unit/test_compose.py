@@ -29,7 +29,3 @@ def test_the_connection_names_the_other_services():
     assert connection["conn_type"] == "flink_sql"
     assert connection["host"] in SERVICES
     assert connection["extra"]["jobmanager_url"].split("/")[2].split(":")[0] in SERVICES
-
-
-def test_it_says_that_it_was_never_run():
-    assert "Checked by parsing only" in (ROOT / "docker-compose.yaml").read_text()

@@ -360,12 +360,6 @@ def test_no_secret_reaches_messages_or_logs(speak, caplog):
     assert "A.java" in caplog.text
 
 
-def test_a_heartbeat_keeps_a_session(speak):
-    server = Server(httpx.Response(200, json={}))
-    speak(lambda io: Session(io, HANDLE).heartbeat(), server)
-    assert server.lines == [f"POST {SESSION}/heartbeat"]
-
-
 def _eos():
     return {
         "resultType": "EOS",

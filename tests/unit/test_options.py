@@ -9,7 +9,7 @@ from airflow_provider_flinksql.model.lifecycle.text import warnings
 from airflow_provider_flinksql.model.options import (
     canonical,
     duration,
-    is_harmless,
+    effect_on_state,
     owned,
     parse_duration,
     present_name,
@@ -122,14 +122,14 @@ def test_the_rest_is_the_users(key):
     ],
 )
 def test_a_harmless_option_is_known_under_all_its_names(key):
-    assert is_harmless(key)
+    assert effect_on_state(key) == "none"
 
 
 @pytest.mark.parametrize(
     "key", ["state.backend", "parallelism.default", "execution.checkpointing.dir", "execution.checkpointing.mode"]
 )
 def test_any_other_option_is_not_harmless(key):
-    assert not is_harmless(key)
+    assert effect_on_state(key) != "none"
 
 
 @pytest.mark.parametrize(

@@ -534,7 +534,7 @@ def test_a_target_that_replaces_is_not_asked_to_stop():
 
 
 def test_where_each_submit_starts_a_cluster_an_unseen_one_is_waited_for_not_sent_again():
-    once = Traits(submit="once", job_id="theirs", cluster="own")
+    once = Traits(submit="once", job_id="theirs")
     lost = submitted(sent_at=NOW - 10)
     assert steps(plan(PLAIN, manifest(pending=lost), look(traits=once), ME)).startswith("AwaitGone(1) GiveUp(1) ")
 
