@@ -48,7 +48,9 @@ SERVER = "Flink SQL gateway"
 API = "/v2"  # the oldest that answers in JSON rows; 1.20 and 2.x both speak it
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.005, 0.2, 1.25  # adds about a tenth to what a statement takes
 CLEAN_UP_TIMEOUT = 5.0
+PATIENCE = 300.0
 LONGEST_PAGE = 64 * 1024 * 1024  # the plan of a job is one row
+MOST_PAGES = 1000
 
 _DUPLICATE = re.compile(r"Duplicate(Application|Job)SubmissionException")
 _GONE = re.compile(r"Session '[^']*' does not exist|Can not find the submitted operation")
@@ -83,6 +85,12 @@ class _Pages:
     kind: ResultKind = "SUCCESS"
     token: int = 0
     ended: bool = False
+    size: int = 0
+
+    @property
+    def endless(self) -> bool:
+        """Whether more came than any statement of ours brings."""
+        return self.size > LONGEST_PAGE or self.token > MOST_PAGES
 
     def add(self, page: Page | NotReady) -> bool:
         """Takes one answer in; whether it brought rows. Many pages are empty: only the last one is the end."""
@@ -90,6 +98,7 @@ class _Pages:
             return False
         self.columns = tuple(column.name for column in page.results.columns)
         self.rows += [row.fields for row in page.results.data]
+        self.size += sum(len(str(value)) for row in page.results.data for value in row.fields)
         self.job_id, self.kind = page.job_id or self.job_id, page.kind
         self.token += 1
         # DDL and the id of a job come in one page; asking for the end as well would be one more request
@@ -165,7 +174,7 @@ class Session:
         """Runs one statement and waits for its whole result; an INSERT is answered with the id of its job.
 
         :param config: Flink options for this statement alone
-        :param deadline: on ``time.monotonic()``; when it passes, the statement is cancelled
+        :param deadline: on ``time.monotonic()``, 300 s from now where none is given; then the statement is cancelled
         :raises SessionGone: also when an earlier statement of this session has not ended
         :raises Duplicate: a job of this id was submitted before
         """
@@ -173,7 +182,8 @@ class Session:
             raise SessionGone(
                 f"{SERVER}: an earlier statement of this session has not ended; open a new session", status=409
             )
-        deadline = self._deadline if deadline is None else deadline
+        given = self._deadline if deadline is None else deadline
+        deadline = time.monotonic() + PATIENCE if given is None else given
         body = {"statement": statement, "executionConfig": dict(config or {})}
         self._running = True
         begun: Begun = await self._ask("POST", "/statements", Begun, json=body, deadline=deadline)
@@ -220,9 +230,9 @@ class Session:
         """Lets go of the session and of a statement still running in it; a job it started goes on. Never fails."""
         await self._clean_up("DELETE", "")
 
-    async def _fetch(self, operation: str, deadline: float | None, statement: str) -> _Pages:
+    async def _fetch(self, operation: str, deadline: float, statement: str) -> _Pages:
         pages, pause, started = _Pages(), FIRST_PAUSE, time.monotonic()
-        patience = None if deadline is None else deadline + CLEAN_UP_TIMEOUT  # the look at the deadline below is first
+        patience = deadline + CLEAN_UP_TIMEOUT  # the look at the deadline below is first
         while True:
             path = f"{operation}/result/{pages.token}"
             params = {"rowFormat": "JSON"}
@@ -232,7 +242,9 @@ class Session:
             news = pages.add(answer)
             if pages.ended:
                 return pages
-            if deadline is not None and time.monotonic() >= deadline:
+            if pages.endless:
+                raise Misconfigured(f"{SERVER}: the result of the {_verb(statement)} is too long, or has no end.")
+            if time.monotonic() >= deadline:
                 raise await self._too_late(operation, statement, time.monotonic() - started)
             if not news:
                 await self._io.sleep(pause)
@@ -246,7 +258,8 @@ class Session:
         )
         return DeadlineExceeded(
             f"{SERVER}: the {_verb(statement)} did not end within {seconds:.0f} s; "
-            f"it was {'not ' if self._running else ''}cancelled. Check that the JobManager and the sources answer."
+            f"it was {'not ' if self._running else ''}cancelled. {_long(statement)}"
+            "Check that the JobManager and the sources answer."
         )
 
     async def _clean_up(self, method: str, path: str) -> bool:
@@ -261,6 +274,9 @@ class Session:
         content |= {"kind": kind, "server": SERVER, "redact": self._redact}
         try:
             return await request(self._io, method, self._path + path, **content)
+        except Unreachable as silent:
+            statement = (content.get("json") or {}).get("statement", "")
+            raise Unreachable(f"{silent} {_long(statement)}".rstrip()) from silent
         except Refused as refused:
             if refused.status != 500:
                 raise
@@ -310,6 +326,12 @@ def _refused_by_planner(chain: list[Cause]) -> bool:
     if later or any(_JOBMANAGER_SAID.search(one.kind) or _OUTSIDE.search(one.kind) for one in chain):
         return False
     return any(_PLANNER.search(one.kind) for one in chain) or bool(taken_up and chain[-1].message != taken_up[0])
+
+
+def _long(statement: str) -> str:
+    """That a statement is so long that this may be why; a sentence and a blank, or nothing."""
+    size = len(statement.encode()) / 1_000_000
+    return f"The statement is {size:.1f} MB long. " if size >= 1 else ""
 
 
 def _verb(statement: str) -> str:

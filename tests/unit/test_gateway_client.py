@@ -383,3 +383,27 @@ def test_an_option_that_flink_cannot_read_is_named_without_its_value(speak, key,
     with pytest.raises(InvalidQuery) as caught:
         speak(executing(), Server(POSTED, httpx.Response(500, json={"errors": ["Internal server error.", trace]})))
     assert str(caught.value) == f"Flink cannot read the value of the option '{key}'.{said}"
+
+
+LONG = f"INSERT INTO t SELECT '{'x' * 10_100_000}'"
+
+
+def test_that_a_statement_is_long_is_said_where_the_gateway_falls_silent_over_it(speak):
+    said = "did not finish its answer within 300 s. .* The statement is 10.1 MB long."
+    with pytest.raises(Unreachable, match=said) as caught:
+        speak(executing(LONG), Server(httpx.ReadTimeout("timed out")), timeout=300.0)
+    assert "xxx" not in str(caught.value)
+
+
+def test_that_a_statement_is_long_is_said_where_it_did_not_end_in_time(speak, monkeypatch):
+    server = Server(POSTED, NOT_READY, httpx.Response(200, json={"status": "CANCELED"}))
+    late_after_two_answers(monkeypatch, server)
+    with pytest.raises(DeadlineExceeded, match=r"it was cancelled\. The statement is 10\.1 MB long\. Check"):
+        speak(executing(LONG, deadline=5.0), server)
+
+
+def test_a_result_without_end_is_none(speak, recorded):
+    page = {**recorded["select/result"].json(), "resultType": "PAYLOAD"}
+    page["results"]["data"] = [{"kind": "INSERT", "fields": ["x"]}]
+    with pytest.raises(Misconfigured, match="the result of the SELECT statement is too long, or has no end"):
+        speak(executing(), Server(POSTED, httpx.Response(200, json=page)))
