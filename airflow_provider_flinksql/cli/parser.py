@@ -113,6 +113,7 @@ def _add_running(commands: Any) -> None:
     )
     history = _command(commands, "history", "running", "every attempt of a job, ended ones too")
     history.add_argument("name", type=_RECORDED, metavar="NAME")
+    history.add_argument("--all", action="store_true", help="those too that are older than the newest fifty")
     export = _command(
         commands, "export", "export", "all that is stored of jobs, as it is: one JSON document, also of unreadable ones"
     )
@@ -121,6 +122,9 @@ def _add_running(commands: Any) -> None:
         commands, "snapshots", "snapshots", "every state of a job that is known of, and what a restart would restore"
     )
     snapshots.add_argument("name", type=_RECORDED, metavar="NAME")
+    snapshots.add_argument(
+        "--all", action="store_true", help="those too of older attempts than the last twenty, and all checkpoints"
+    )
     stop = _command(commands, "stop", "running", "end jobs with a savepoint; the next deploy restores it")
     stop.add_argument("names", nargs="+", type=_RECORDED, metavar="NAME")
     how = stop.add_mutually_exclusive_group()

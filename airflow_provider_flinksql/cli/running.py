@@ -21,6 +21,9 @@ from airflow_provider_flinksql.stores import Store, Stored
 
 NOT_HEALTHY = 4
 
+SHOWN = 50
+"""So many attempts of a history are shown where nobody asks for all."""
+
 FEW = 20
 """So many jobs are asked for their last checkpoint though they are well, and nobody named them."""
 
@@ -52,13 +55,15 @@ def history(arguments: argparse.Namespace) -> int:
     store = find_store(arguments, lambda: find_cluster(arguments))
     try:
         found = named(store, arguments.name)
-        attempts, unread = _attempts(store, found)
+        attempts, older, unread = _attempts(store, found, None if arguments.all else SHOWN)
     except FlinkSqlError as error:
         return no_store(arguments, error, name=arguments.name, attempts=[])
     for why in unread:
         output.complain(why)
+    if older:
+        output.note(f"… and {older} older: flinksql history {arguments.name} --all")
     if arguments.json:
-        output.document(name=arguments.name, attempts=attempts, error=_said(unread[0]) if unread else None)
+        output.document(name=arguments.name, attempts=attempts, older=older, error=_said(unread[0]) if unread else None)
     else:
         run = ("name",) if list(found) != [arguments.name] else ()
         columns = (*run, "number", "state", "started", "ended", "job_id", "by", "restored_from", "reason")
@@ -163,7 +168,7 @@ def _error_of(one: JobStatus) -> dict[str, str] | None:
 
 def _told(store: Store, manifest: Manifest, seen: Seen | FlinkSqlError | None) -> JobStatus:
     try:
-        ended = store.history(manifest.name) if needs_history(manifest) else ()
+        ended = store.history(manifest.name, 1) if needs_history(manifest) else ()
     except Unreadable as error:
         return _unreadable(manifest.name, error)
     if isinstance(seen, FlinkSqlError):
@@ -171,20 +176,37 @@ def _told(store: Store, manifest: Manifest, seen: Seen | FlinkSqlError | None) -
     return status_of(manifest, seen, history=ended)
 
 
-def _attempts(store: Store, found: dict[str, Stored]) -> tuple[list[dict[str, Any]], list[Unreadable]]:
-    """Every attempt on record under these names, and why some cannot be read."""
+def _attempts(
+    store: Store, found: dict[str, Stored], most: int | None
+) -> tuple[list[dict[str, Any]], int, list[Unreadable]]:
+    """The newest attempts on record under these names, how many older ones there are, and why some cannot be read.
+
+    Of many runs of a batch job those are read that were begun last.
+    """
     rows: list[dict[str, Any]] = []
-    unread: list[Unreadable] = []
-    for name, stored in found.items():
+    older = 0
+    unread = [stored.record for stored in found.values() if isinstance(stored.record, Unreadable)]
+    readable = [stored.record for stored in found.values() if isinstance(stored.record, Manifest)]
+    for manifest in sorted(readable, key=_begun, reverse=True):
+        left = None if most is None else most - len(rows)
+        if left is not None and left <= 0:
+            older += manifest.last_number
+            continue
         try:
-            manifest = stored.manifest
-            head = [attempt for attempt in (manifest.current, manifest.pending) if attempt] if manifest else []
-            numbered = {attempt.number: attempt for attempt in [*store.history(name), *head]}
+            head = [attempt for attempt in (manifest.current, manifest.pending) if attempt]
+            numbered = {attempt.number: attempt for attempt in [*store.history(manifest.name, left), *head]}
         except Unreadable as error:
             unread.append(error)
             continue
-        rows += [_attempt(name, numbered[number]) for number in sorted(numbered)]
-    return rows, unread
+        numbers = sorted(numbered)[-left:] if left else sorted(numbered)
+        older += numbers[0] - 1 if numbers else 0
+        rows = [*(_attempt(manifest.name, numbered[number]) for number in numbers), *rows]
+    return rows, older, unread
+
+
+def _begun(manifest: Manifest) -> tuple[float, str]:
+    heads = (manifest.current, manifest.pending)
+    return max((attempt.claimed_at for attempt in heads if attempt), default=0.0), manifest.name
 
 
 def _attempt(name: str, attempt: Attempt) -> dict[str, Any]:

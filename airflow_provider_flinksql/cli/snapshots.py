@@ -25,7 +25,7 @@ from airflow_provider_flinksql.targets.look import search
 COLUMNS = ("chosen", "kind", "attempt", "checkpoint_id", "time", "source", "location", "why")
 
 MOST = 20
-"""So many checkpoints of one attempt are shown from its folder."""
+"""So many ended attempts are looked at, and so many checkpoints of each are shown from its folder."""
 
 
 def snapshots(arguments: argparse.Namespace) -> int:
@@ -37,7 +37,8 @@ def snapshots(arguments: argparse.Namespace) -> int:
         for manifest in [stored.manifest for stored in named(store, arguments.name).values() if stored.manifest]:
             if all(attempt.spec.mode == "batch" for attempt in (manifest.current, manifest.pending) if attempt):
                 continue  # a batch run keeps no state
-            found, notes = _found(arguments, manifest, store.history(manifest.name))
+            most = None if arguments.all else MOST
+            found, notes = _found(arguments, manifest, store.history(manifest.name, most), most)
     except FlinkSqlError as error:
         return no_store(arguments, error, name=arguments.name, snapshots=[], notes=[])
     rows = [_row(one) for one in found]
@@ -55,10 +56,12 @@ def snapshots(arguments: argparse.Namespace) -> int:
 
 
 def _found(
-    arguments: argparse.Namespace, manifest: Manifest, ended: list[Attempt]
+    arguments: argparse.Namespace, manifest: Manifest, ended: list[Attempt], most: int | None
 ) -> tuple[list[Candidate], list[str]]:
     """All candidates, and what keeps them from being complete."""
     notes: list[str] = []
+    if most and ended and ended[0].number > 1:
+        notes.append(f"Attempts before {ended[0].number} are not looked at; --all shows what they left.")
     attempts = [*ended, *(attempt for attempt in (manifest.current, manifest.pending) if attempt)]
     files, seen = StateFiles(), Seen("", "")
     try:
@@ -69,23 +72,24 @@ def _found(
     except (Unreachable, Misconfigured) as error:
         notes.append(f"No cluster tells of it, so this is what the record and the folders say. {error}")
     live = {job.job_id for job in seen.jobs if job.live}
-    lying = _lying(files, [attempt for attempt in attempts if attempt.job_id not in live], notes)
+    lying = _lying(files, [attempt for attempt in attempts if attempt.job_id not in live], notes, most)
     seen = replace(seen, now=time.time(), snapshots=(*seen.snapshots, *lying))
     return explain(manifest, ended, seen, _gone(files, attempts, seen)), notes
 
 
-def _lying(files: StateFiles, attempts: list[Attempt], notes: list[str]) -> list[Snapshot]:
+def _lying(files: StateFiles, attempts: list[Attempt], notes: list[str], most: int | None) -> list[Snapshot]:
     """What lies in the folders of these attempts; what is not shown of it is noted."""
     lying: list[Snapshot] = []
     unseen = False
     for attempt in attempts:
-        found, looked = search(files, attempt, MOST + 1)
+        found, looked = search(files, attempt, most and most + 1)
         unseen = unseen or not looked
         checkpoints = [one for one in found if one.kind == "checkpoint"]
-        if len(checkpoints) > MOST:
+        if most and len(checkpoints) > most:
             where = attempt.checkpoint_folder
-            notes.append(f"The newest {MOST} checkpoints in {where} are shown; older ones lie there, too.")
-        lying += [one for one in found if one not in checkpoints[MOST:]]
+            notes.append(f"The newest {most} checkpoints in {where} are shown; --all shows the older ones there, too.")
+            found.remove(checkpoints[-1])
+        lying += found
     if unseen:
         notes.append("Some folders cannot be looked into from here; what lies there is not listed.")
     return lying

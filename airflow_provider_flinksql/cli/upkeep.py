@@ -21,7 +21,7 @@ from airflow_provider_flinksql.jobfile.read import JobFile, read_job
 from airflow_provider_flinksql.model.lifecycle.rollback import way_back
 from airflow_provider_flinksql.model.manifest import Manifest
 from airflow_provider_flinksql.model.spec import Spec
-from airflow_provider_flinksql.stores import Store
+from airflow_provider_flinksql.stores import Store, newest_first
 
 Wish = tuple[Spec, JobFile | None, dict[str, Any]]
 """What should run, the file that says so, if not the record does, and what the policy of this one run asks for."""
@@ -43,7 +43,7 @@ def rollback(arguments: argparse.Namespace) -> int:
     def wish(store: Store, _: Place) -> Wish:
         manifest = on_record(store, arguments.name)
         streaming_spec(manifest)
-        attempt, location = way_back(manifest, store.history(arguments.name), arguments.to)
+        attempt, location = way_back(manifest, newest_first(store, arguments.name), arguments.to)
         return attempt.spec, None, {"restore_from": location, "rolls_back": True, "again": True}
 
     return _deploy(arguments, wish)

@@ -159,7 +159,7 @@ class Flow:
 
     def result(self, done: Deployed) -> Result:
         """What was done, for people and XCom."""
-        history = self.store.history(self.spec.name) if done.begun.action not in ("none", "record") else []
+        history = self.store.history(self.spec.name, 1) if done.begun.action not in ("none", "record") else []
         return result(self.spec.name, done.begun, done.manifest, self.jobmanager, history[-1] if history else None)
 
     def _deploy(self, so_far: SoFar | None = None) -> Deploy:

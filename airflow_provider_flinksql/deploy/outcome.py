@@ -11,7 +11,7 @@ from airflow_provider_flinksql.model.lifecycle.rollback import refusal, refused
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Stop
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.spec import Spec
-from airflow_provider_flinksql.stores import Store
+from airflow_provider_flinksql.stores import Store, ended_attempt
 
 
 def raise_if_refused(spec: Spec, manifest: Manifest | None, policy: Policy, began: Set[int]) -> None:
@@ -37,7 +37,7 @@ def raise_if_taken(manifest: Manifest | None, began: Set[int], claimed: Set[int]
         return
     heads = {a.number: a for a in (manifest.pending, manifest.current) if a}
     for number in sorted(began):
-        attempt = heads.get(number) or next((a for a in store.history(manifest.name) if a.number == number), None)
+        attempt = heads.get(number) or ended_attempt(store, manifest.name, number)
         went_back = manifest.refused is not None and manifest.refused.number == number
         if attempt is None or attempt.outcome == "finished" or went_back:
             continue
@@ -58,15 +58,15 @@ def raise_if_over(step: do.Step, manifest: Manifest, began: Set[int], store: Sto
         _raise_if_not_stopped(step, manifest)
     if not isinstance(step, do.GiveUp | do.End) or step.number not in began:
         return
-    last = store.history(manifest.name)[-1:]
-    ended = next((a for a in (manifest.current, *last) if a and a.number == step.number), None)
+    current = manifest.current
+    in_head = current is not None and current.number == step.number
+    ended = current if in_head else ended_attempt(store, manifest.name, step.number)
     if ended is None or ended.outcome in ("finished", "stopped", "drained"):
         return
     if ended.stop and ended.stop.state == "completed":
         return  # it was cancelled because this deploy asked
     if manifest.refused and manifest.refused.number == ended.number:
         return  # what ran before it comes next
-    current = manifest.current
     if not ended.sent and current and current.stop and current.stop.state == "failed":
         raise SavepointFailed(
             f"Job {ended.spec.name} was not changed, it goes on: {why_not_stopped(current.stop)} "

@@ -15,7 +15,7 @@ from airflow_provider_flinksql.deploy.tell import tolerant
 from airflow_provider_flinksql.errors import Blocked, Conflict, DeadlineExceeded, SavepointFailed, shown
 from airflow_provider_flinksql.model.lifecycle.folders import next_savepoint_folder
 from airflow_provider_flinksql.model.lifecycle.situation import situation
-from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Savepoint
+from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Savepoint, remembered
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.stores import Store, Stored
 from airflow_provider_flinksql.targets import Target
@@ -26,9 +26,6 @@ STALE_SECONDS = 4.0
 """So long the JobManager may show a history that does not know of a savepoint yet (it keeps one for 3 s)."""
 
 SAY_EVERY = 10.0
-
-KEPT = 20
-"""So many savepoints of one attempt stay on record; their folders stay, whatever their number."""
 
 
 @dataclass(frozen=True)
@@ -142,5 +139,5 @@ class TakeSavepoint:
 
     def _put(self, stored: Stored, manifest: Manifest, attempt: Attempt, savepoint: Savepoint) -> None:
         others = tuple(one for one in attempt.savepoints if one.number != savepoint.number)
-        changed = replace(attempt, savepoints=(*others, savepoint)[-KEPT:])
+        changed = replace(attempt, savepoints=remembered((*others, savepoint)))
         self.store.put(replace(manifest, current=changed), stored.version)

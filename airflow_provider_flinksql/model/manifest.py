@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from airflow_provider_flinksql.model.document import APART, Document, Unlike
 from airflow_provider_flinksql.model.explained import Explained
@@ -58,6 +58,26 @@ class Savepoint(Document):
     seconds: float | None = None
     time: float | None = None
     cause: str | None = None
+
+
+Asked = TypeVar("Asked", Stop, Savepoint)
+
+KEPT = 10
+
+
+def remembered(asked: tuple[Asked, ...]) -> tuple[Asked, ...]:
+    """The stops or savepoints of an attempt that stay on record: the newest that left a savepoint, and of the others.
+
+    In the folders of the latter there may be a savepoint that nobody told of. What is older than so many of either is
+    not the newest state any more. All savepoints stay where they are.
+    """
+    left = {True: KEPT, False: KEPT}
+    found: list[Asked] = []
+    for one in reversed(asked):
+        left[one.location is not None] -= 1
+        if left[one.location is not None] >= 0:
+            found.append(one)
+    return tuple(reversed(found))
 
 
 @dataclass(frozen=True)
@@ -151,6 +171,17 @@ class Attempt(Document):
     def stop(self) -> Stop | None:
         """The last stop that was asked of this attempt."""
         return self.stops[-1] if self.stops else None
+
+    @property
+    def next_stop(self) -> int:
+        """The number of its next stop; none is given twice, though not all of them stay on record."""
+        return self.stops[-1].number + 1 if self.stops else 1
+
+    @property
+    def for_history(self) -> Attempt:
+        """What is kept of it once another one counts: no change will be judged by what the planner said of this."""
+        version = self.flink_version or (self.explained.flink_version if self.explained else "")
+        return replace(self, explained=None, flink_version=version)
 
     @property
     def sent(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -13,6 +13,7 @@ from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 
 T = TypeVar("T")
 
+PAGE = 20
 INSTALL_SQL = "pip install 'airflow-provider-flinksql[sql]'"
 
 
@@ -93,8 +94,11 @@ class Store(Protocol):
         answer was lost on the way, and the write counts as done.
         """
 
-    def history(self, name: str) -> list[Attempt]:
-        """The ended attempts, oldest first, without those still in the head; raises Unreadable."""
+    def history(self, name: str, newest: int | None = None, before: int | None = None) -> list[Attempt]:
+        """The ended attempts, oldest first, without those still in the head; raises Unreadable.
+
+        Where it is said, only the ``newest`` so many, and of those numbered below ``before``.
+        """
 
     def documents(self, name: str) -> Documents | None:
         """What is stored of a job, as it is; ``None`` if nothing is."""
@@ -104,6 +108,19 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Give back connections."""
+
+
+def ended_attempt(store: Store, name: str, number: int) -> Attempt | None:
+    """The ended attempt of this number."""
+    return next((one for one in store.history(name, 1, number + 1) if one.number == number), None)
+
+
+def newest_first(store: Store, name: str) -> Iterator[Attempt]:
+    """The ended attempts of a job, read as far as they are asked for."""
+    before = None
+    while page := store.history(name, PAGE, before):
+        yield from reversed(page)
+        before = page[0].number
 
 
 def open_store(url: str) -> Store:

@@ -86,16 +86,21 @@ class SqlStore:
                 db.execute(sa.insert(history_table).values(row_values))
         return expect + 1
 
-    def history(self, name: str) -> list[Attempt]:
+    def history(self, name: str, newest: int | None = None, before: int | None = None) -> list[Attempt]:
         """The ended attempts, oldest first."""
+        query = _history_of(name).order_by(history_table.c.number.desc()).limit(newest)
+        if before is not None:
+            query = query.where(history_table.c.number < before)
         with self._transaction() as db:
-            return [ended(name, row.number, row.document) for row in db.execute(_history_of(name))]
+            rows = db.execute(query).all()
+        return [ended(name, row.number, row.document) for row in reversed(rows)]
 
     def documents(self, name: str) -> Documents | None:
         """What is stored of a job, as it is."""
         with self._transaction() as db:
             head = db.execute(sa.select(heads_table).where(heads_table.c.name == name)).first()
-            history = {row.number: row.document for row in db.execute(_history_of(name))}
+            rows = db.execute(_history_of(name).order_by(history_table.c.number))
+            history = {row.number: row.document for row in rows}
         return Documents(head.document if head else None, history) if head or history else None
 
     def delete(self, name: str) -> None:
@@ -155,7 +160,7 @@ class SqlStore:
 
 
 def _history_of(name: str) -> sa.Select[Any]:
-    return sa.select(history_table).where(history_table.c.name == name).order_by(history_table.c.number)
+    return sa.select(history_table).where(history_table.c.name == name)
 
 
 def _now(db: sa.Connection) -> float:

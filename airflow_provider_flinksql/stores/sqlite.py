@@ -64,14 +64,16 @@ class SqliteStore:
             db.executemany("INSERT OR REPLACE INTO flinksql_history VALUES (?, ?, ?)", closed)
             return int(version) + 1
 
-    def history(self, name: str) -> list[Attempt]:
+    def history(self, name: str, newest: int | None = None, before: int | None = None) -> list[Attempt]:
         """The ended attempts, oldest first."""
         if self._db is None and not self._path.exists():
             return []
+        where, values = ("", ()) if before is None else (" AND number < ?", (before,))
+        query = f"SELECT number, document FROM flinksql_history WHERE name = ?{where}"  # noqa: S608 - as above
         with self._reading() as db:
-            query = "SELECT number, document FROM flinksql_history WHERE name = ? ORDER BY number"
-            rows = db.execute(query, (name,)).fetchall()
-        return [ended(name, number, text) for number, text in rows]
+            limit = -1 if newest is None else newest  # of any number of them
+            rows = db.execute(f"{query} ORDER BY number DESC LIMIT ?", (name, *values, limit)).fetchall()
+        return [ended(name, number, text) for number, text in reversed(rows)]
 
     def documents(self, name: str) -> Documents | None:
         """What is stored of a job, as it is."""

@@ -299,10 +299,10 @@ def _stopped_with(checkpoints: Checkpoints | None, sighting: Sighting) -> Checkp
     return checkpoints.stopped_with if checkpoints and sighting.state == "FINISHED" else None
 
 
-def search(files: StateFiles, attempt: Attempt, most: int = 1) -> tuple[list[Snapshot], bool]:
+def search(files: StateFiles, attempt: Attempt, most: int | None = 1) -> tuple[list[Snapshot], bool]:
     """Look into the folders of a job that the JobManager does not list; ``False``: they cannot be looked into.
 
-    The newest state is found there, and the newest ``most`` of its checkpoints.
+    The newest state is found there, and the newest ``most`` of its checkpoints, all for ``None``.
     """
     if attempt.spec.mode == "batch":
         return [], True

@@ -17,7 +17,7 @@ from airflow_provider_flinksql.errors import Conflict, FlinkSqlError, Misconfigu
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Stop
 from airflow_provider_flinksql.model.snapshot import Snapshot
 from airflow_provider_flinksql.model.spec import Spec
-from airflow_provider_flinksql.stores import Store, open_store, sqlite
+from airflow_provider_flinksql.stores import Store, ended_attempt, newest_first, open_store, sqlite
 from services import postgresql as started_postgresql
 
 LINEAGE = "0b5f1d2c-93e0-4a53-9d61-6f3f6f0f6f11"
@@ -57,6 +57,21 @@ def test_what_was_never_written_is_version_0(store):
     assert (found.manifest, found.version) == (None, 0)
     assert store.heads() == {}
     assert store.history("orders") == []
+
+
+def test_a_history_is_read_in_pages(store):
+    ended = [replace(ATTEMPT, number=number) for number in range(1, 46)]
+    store.put(replace(MANIFEST, pending=None, last_number=45, closed=tuple(ended)), 0)
+    assert store.history("orders") == ended
+    assert store.history("orders", 3) == ended[-3:]
+    assert store.history("orders", 3, before=10) == ended[6:9]
+    assert store.history("orders", before=3) == ended[:2]
+    assert store.history("orders", 100) == ended
+    assert store.history("orders", 3, before=1) == []
+    assert list(newest_first(store, "orders")) == ended[::-1]
+    assert ended_attempt(store, "orders", 7) == ended[6]
+    assert ended_attempt(store, "orders", 46) is None
+    assert ended_attempt(store, "others", 7) is None
 
 
 def test_reading_a_sqlite_store_leaves_no_trace(tmp_path):

@@ -53,9 +53,11 @@ class MemoryStore:
     def may_write(version: int, expect: int) -> bool:
         return version == expect
 
-    def history(self, name: str) -> list[Attempt]:
+    def history(self, name: str, newest: int | None = None, before: int | None = None) -> list[Attempt]:
         closed = self._closed.get(name, {})
-        return [Attempt.from_json(json.loads(closed[number])) for number in sorted(closed)]
+        numbers = sorted(number for number in closed if before is None or number < before)
+        numbers = numbers if newest is None else numbers[len(numbers) - min(newest, len(numbers)):]
+        return [Attempt.from_json(json.loads(closed[number])) for number in numbers]
 
     def delete(self, name: str) -> None:
         self._heads.pop(name, None)

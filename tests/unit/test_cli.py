@@ -280,6 +280,7 @@ def test_history_shows_every_attempt(cli, tmp_path, store):
         "version": 1,
         "name": "orders",
         "error": None,
+        "older": 0,
         "attempts": [
             {
                 "name": "orders",

@@ -5,6 +5,7 @@ import struct
 import threading
 import uuid
 from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -18,9 +19,21 @@ from airflow_provider_flinksql.cli.running import FEW
 from airflow_provider_flinksql.clients.flink import JobListing
 from airflow_provider_flinksql.clients.http import SyncIO
 from airflow_provider_flinksql.clients.statefiles import Kept, StateFiles
-from airflow_provider_flinksql.model.manifest import Manifest, Savepoint, Stop
+from airflow_provider_flinksql.deploy.flow import Flow
+from airflow_provider_flinksql.deploy.outcome import raise_if_over, raise_if_taken
+from airflow_provider_flinksql.deploy.reconcile import Deployed
+from airflow_provider_flinksql.errors import Blocked, JobFailed
+from airflow_provider_flinksql.jobfile.read import read_job
+from airflow_provider_flinksql.model.explained import Explained
+from airflow_provider_flinksql.model.lifecycle.after import StopOutcome, after
+from airflow_provider_flinksql.model.lifecycle.plan import Plan
+from airflow_provider_flinksql.model.lifecycle.rollback import way_back
+from airflow_provider_flinksql.model.lifecycle.steps import AwaitEnd, Confirm, GiveUp, RequestStop
+from airflow_provider_flinksql.model.manifest import KEPT, Manifest, Savepoint, Stop
+from airflow_provider_flinksql.stores import PAGE, newest_first, open_store, sqlite
 from airflow_provider_flinksql.targets import connect
 from airflow_provider_flinksql.targets.look import Survey, search
+from unit.test_plan import ME, OTHER_QUERY, PLAIN, UP, attempt, listed, look, manifest, pending
 
 LINEAGE = "5a1c2a52-0000-4000-8000-000000000001"
 
@@ -127,7 +140,7 @@ def test_snapshots_shows_the_newest_of_many_checkpoints_and_says_that_there_are_
     document = json.loads(cli("snapshots", "orders", "--json")[1])
     assert [one["checkpoint_id"] for one in document["snapshots"]] == list(range(30, 10, -1))
     assert [one["chosen"] for one in document["snapshots"]] == [True] + [False] * 19
-    assert any("older ones lie there" in note for note in document["notes"])
+    assert any("--all" in note for note in document["notes"])
 
 
 @pytest.mark.parametrize("version", ["1.20.3", "2.3.0"])
@@ -200,3 +213,109 @@ def test_a_server_that_falls_silent_is_waited_for_once_by_each_and_not_once_for_
     code, out = cli("status", "--json")
     assert (code, {one["state"] for one in json.loads(out)["jobs"]}) == (1, {"UNREACHABLE"})
     assert len(there.asked) <= 2 + AT_ONCE * 3
+
+
+# --- the record of one job ---
+
+
+@pytest.fixture
+def long_history(tmp_path, monkeypatch):
+    """A store with 200 ended attempts of one job; ``read`` are the numbers of those that are taken out of it."""
+    _, manifest = onejob.on_record(tmp_path)
+    store = open_store(f"sqlite:///{tmp_path}/manifests.db")
+    ended = [
+        replace(manifest.current, number=number, state="ended", outcome="failed", reason="it failed")
+        for number in range(1, 201)
+    ]
+    store.put(replace(manifest, current=None, last_number=200, closed=tuple(ended)), 1)
+    store.read = []
+    of_document = sqlite.ended
+    monkeypatch.setattr(sqlite, "ended", lambda name, n, text: store.read.append(n) or of_document(name, n, text))
+    yield store
+    store.close()
+
+
+def test_what_became_of_one_attempt_is_one_row(long_history):
+    manifest = long_history.get("orders").manifest
+    with pytest.raises(JobFailed, match="attempt 199 "):
+        raise_if_over(GiveUp(199), manifest, {199}, long_history)
+    with pytest.raises(JobFailed, match="attempt 150 "):
+        raise_if_taken(manifest, {150}, {150}, "somebody", long_history)
+    assert long_history.read == [199, 150]
+
+
+def test_the_result_of_a_deploy_takes_one_row_of_the_history(long_history):
+    flow = Flow(read_job(onejob.JOB), None, long_history, None, onejob.JOBMANAGER)
+    flow.result(Deployed(long_history.get("orders").manifest, Plan("upgrade", "none", "")))
+    assert long_history.read == [200]
+
+
+def test_status_of_a_job_whose_last_attempt_came_to_nothing_takes_one_row(cli, long_history):
+    assert json.loads(cli("status", "--json")[1])["jobs"][0]["state"] == "FAILED"
+    assert long_history.read == [200]
+
+
+def test_a_rollback_reads_as_far_back_as_it_takes(long_history):
+    manifest = long_history.get("orders").manifest
+    with pytest.raises(Blocked, match="attempt 197 left no state"):
+        way_back(manifest, newest_first(long_history, "orders"), 197)
+    assert min(long_history.read) > 200 - 2 * PAGE
+
+
+def test_history_shows_the_newest_attempts_and_how_many_are_older(cli, long_history, capsys):
+    document = json.loads(cli("history", "orders", "--json")[1])
+    assert [one["number"] for one in document["attempts"]] == list(range(151, 201))
+    assert document["older"] == 150
+    assert len(long_history.read) == 50
+    document = json.loads(cli("history", "orders", "--json", "--all")[1])
+    assert [one["number"] for one in document["attempts"]] == list(range(1, 201))
+    assert document["older"] == 0
+
+
+def test_of_many_runs_of_a_batch_job_those_begun_last_are_shown(cli, tmp_path):
+    _, manifest = onejob.on_record(tmp_path)
+    store = open_store(f"sqlite:///{tmp_path}/manifests.db")
+    for number in range(60):
+        name = f"daily@{number * 37 % 60:02}"
+        spec = replace(manifest.current.spec, name=name, mode="batch")
+        run = replace(manifest.current, spec=spec, claimed_at=float(number))
+        store.put(replace(manifest, name=name, current=run), 0)
+    store.close()
+    document = json.loads(cli("history", "daily", "--json")[1])
+    assert [one["name"] for one in document["attempts"]] == [f"daily@{n * 37 % 60:02}" for n in range(10, 60)]
+    assert document["older"] == 10
+
+
+EXPLAINED = Explained("2.3.0", "x" * 100_000)
+
+
+def test_what_the_planner_said_is_kept_only_as_long_as_a_change_is_judged_by_it():
+    wrote = attempt(1, explained=EXPLAINED, flink_version="")
+    following = pending(2, OTHER_QUERY, state="submitted", landed=True, sent_at=1.0, explained=EXPLAINED)
+    confirmed = after(Confirm(2), OTHER_QUERY, manifest(wrote, following), look(listed(following)), ME)
+    assert confirmed.current.explained == EXPLAINED
+    assert [(one.explained, one.flink_version) for one in confirmed.closed] == [(None, "2.3.0")]
+    given_up = after(GiveUp(2), PLAIN, manifest(wrote, replace(following, sent_at=None)), look(), ME)
+    assert given_up.current.explained == EXPLAINED
+    assert [one.explained for one in given_up.closed] == [None]
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=80))
+def test_stops_that_fail_for_years_leave_a_record_of_a_few_and_no_number_comes_twice(saved):
+    record = manifest(UP)
+    numbers = []
+    for n, left_one in enumerate(saved):
+        number = record.current.next_stop
+        numbers.append(number)
+        record = after(RequestStop(1, number, "savepoint", None), PLAIN, record, look(listed(UP)), ME)
+        outcome = StopOutcome(False, f"file:///sp/{n}" if left_one else None, "no")
+        record = after(AwaitEnd(1, number), PLAIN, record, look(listed(UP)), ME, outcome)
+    stops = record.current.stops
+    assert numbers == list(range(1, len(saved) + 1))
+    assert stops[-1].number == len(saved)
+    assert [stop.number for stop in stops] == sorted(stop.number for stop in stops)
+    for left_one in (True, False):
+        there_were = [n for n, was in enumerate(saved, 1) if was == left_one]
+        there_are = [stop.number for stop in stops if bool(stop.location) == left_one]
+        assert there_are == there_were[len(there_were) - len(there_are) :]
+        assert min(KEPT - 1, len(there_were)) <= len(there_are) <= KEPT  # one that was asked had its place, too

@@ -117,15 +117,15 @@ HISTORY = [STOPPED, ended("failed", 2, OTHER_QUERY), ended("stopped", 3, HARMLES
 
 
 def test_a_rollback_goes_to_the_last_attempt_of_another_file_that_left_state():
-    assert way_back(manifest(attempt(4)), HISTORY) == (HISTORY[2], STOPPED.stop.location)
-    assert way_back(manifest(attempt(4, HARMLESS)), HISTORY) == (STOPPED, STOPPED.stop.location)
-    assert way_back(manifest(attempt(4, HARMLESS)), HISTORY, 3) == (HISTORY[2], STOPPED.stop.location)
+    assert way_back(manifest(attempt(4)), reversed(HISTORY)) == (HISTORY[2], STOPPED.stop.location)
+    assert way_back(manifest(attempt(4, HARMLESS)), reversed(HISTORY)) == (STOPPED, STOPPED.stop.location)
+    assert way_back(manifest(attempt(4, HARMLESS)), reversed(HISTORY), 3) == (HISTORY[2], STOPPED.stop.location)
 
 
 @pytest.mark.parametrize("number, said", [(2, "left no state"), (4, "no attempt 4"), (9, "no attempt 9")])
 def test_a_rollback_to_what_is_not_there_is_refused(number, said):
     with pytest.raises(Blocked, match=said):
-        way_back(manifest(attempt(4)), HISTORY, number)
+        way_back(manifest(attempt(4)), reversed(HISTORY), number)
     with pytest.raises(Blocked, match="nothing to go back to"):
         way_back(manifest(UP), [])
 

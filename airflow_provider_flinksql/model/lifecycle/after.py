@@ -15,7 +15,7 @@ from airflow_provider_flinksql.model.lifecycle.folders import (
     savepoint_folder_of,
 )
 from airflow_provider_flinksql.model.lifecycle.situation import LATE_SUBMIT, STABLE_MS, situation
-from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Outcome, Refused, Stop
+from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Outcome, Refused, Stop, remembered
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import Detail, Seen, Sighting
 from airflow_provider_flinksql.model.snapshot import Snapshot, newest
@@ -63,7 +63,7 @@ def after(
             attempt = m.attempt(number)
             base = next_savepoint_folder(spec, attempt, seen)
             folder = f"{base}/{m.id('stop', number, n)}" if kind != "cancel" else None
-            return _change(m, number, stops=(*attempt.stops, Stop(n, kind, folder, purpose)))
+            return _change(m, number, stops=remembered((*attempt.stops, Stop(n, kind, folder, purpose))))
         case do.AwaitEnd(number):
             return _stopped(m, number, outcome) if outcome else m
         case do.RequestProof(number, n):
@@ -227,7 +227,7 @@ def _confirm(m: Manifest, number: int, seen: Seen) -> Manifest:
         had_state=attempt.had_state or saved,
         **_times(attempt, seen),  # type: ignore[arg-type]
     )
-    closed = (*m.closed, m.current) if m.current else m.closed
+    closed = _closed(m, m.current)
     m = replace(m, current=up, pending=None, closed=closed)
     return _end(m, number, seen, outcome="finished", reason="finished") if job and job.state == "FINISHED" else m
 
@@ -253,8 +253,13 @@ def _give_up(m: Manifest, number: int, spec: Spec, seen: Seen, policy: Policy) -
     if ended is None:
         raise AssertionError("unreachable: the pending attempt was just ended")
     if not ended.had_state and outcome not in ("stopped", "drained"):
-        return replace(m, pending=None, closed=(*m.closed, ended))
-    return replace(m, current=ended, pending=None, closed=(*m.closed, m.current) if m.current else m.closed)
+        return replace(m, pending=None, closed=_closed(m, ended))
+    return replace(m, current=ended, pending=None, closed=_closed(m, m.current))
+
+
+def _closed(m: Manifest, attempt: Attempt | None) -> tuple[Attempt, ...]:
+    """What moves to the history, with this attempt."""
+    return (*m.closed, attempt.for_history) if attempt else m.closed
 
 
 def _adopt(m: Manifest, job_id: str, spec: Spec, seen: Seen, policy: Policy) -> Manifest:
@@ -274,7 +279,7 @@ def _adopt(m: Manifest, job_id: str, spec: Spec, seen: Seen, policy: Policy) -> 
         settled_at=job.changed_at if job else None,
         job_started=job.started_at or None if job else None,
     )
-    closed = (*m.closed, m.current) if m.current else m.closed
+    closed = _closed(m, m.current)
     return replace(
         m, current=adopted, pending=None, last_number=claim.number, adopted=(*m.adopted, job_id), closed=closed
     )

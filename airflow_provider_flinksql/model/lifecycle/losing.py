@@ -27,7 +27,7 @@ def request_cancel(
     """
     if not left_behind:
         require_kept(spec, attempt, seen, now, stays=purpose is None)
-    return RequestStop(attempt.number, len(attempt.stops) + 1, "cancel", purpose)
+    return RequestStop(attempt.number, attempt.next_stop, "cancel", purpose)
 
 
 def require_kept(spec: Spec, attempt: Attempt, seen: Seen, now: Situation, *, stays: bool = False) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
+from heapq import merge
+from itertools import takewhile
 
 from airflow_provider_flinksql.errors import Blocked
 from airflow_provider_flinksql.model.lifecycle.candidates import has_written
@@ -63,16 +65,16 @@ def proven_broken(manifest: Manifest, pending: Attempt, seen: Seen, now: Situati
     return None if has_written(pending, seen) else pending.rejected or now.reason
 
 
-def way_back(manifest: Manifest, ended: Sequence[Attempt], number: int | None = None) -> tuple[Attempt, str]:
+def way_back(manifest: Manifest, ended: Iterable[Attempt], number: int | None = None) -> tuple[Attempt, str]:
     """The attempt to go back to and the location of its last state: the last of another Spec, or the one named.
 
-    Gone back from is the attempt that was sent last, whether it runs, failed, or never came up.
+    Gone back from is the attempt that was sent last, whether it runs, failed, or never came up. ``ended`` is the
+    history, newest first, of which no more is read than it takes.
     """
-    sent = {a.number: a for a in (*ended, *manifest.heads) if a.sent}
-    present = sent[max(sent)] if sent else None
-    before = [sent[n] for n in sorted(sent) if present and n < present.number]
+    sent = (a for a in merge(manifest.heads, ended, key=lambda a: a.number, reverse=True) if a.sent)
+    present = next(sent, None)
     if number is not None:
-        found = next((a for a in before if a.number == number), None)
+        found = next((a for a in takewhile(lambda a: a.number >= number, sent) if a.number == number), None)
         if found is None:
             raise Blocked(
                 f"Job {manifest.name} has no attempt {number} to go back to; flinksql history {manifest.name} shows "
@@ -82,7 +84,7 @@ def way_back(manifest: Manifest, ended: Sequence[Attempt], number: int | None = 
         if location is None:
             raise Blocked(f"Job {manifest.name}: attempt {number} left no state on record to go back to.")
         return found, location
-    for attempt in reversed(before):
+    for attempt in sent:
         location = last_state(attempt)
         if location and present and attempt.spec.digest != present.spec.digest and attempt.spec.statements:
             return attempt, location

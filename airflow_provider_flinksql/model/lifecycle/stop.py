@@ -68,7 +68,7 @@ def _ask_to_end(spec: Spec, attempt: Attempt, seen: Seen, policy: Policy, now: S
         return Next(request_cancel(spec, attempt, seen, now), why)
     if next_savepoint_folder(spec, attempt, seen) is None:
         raise no_savepoint_folder(spec.name)
-    return Next(do.RequestStop(attempt.number, len(attempt.stops) + 1, policy.stop or "savepoint", None), why)
+    return Next(do.RequestStop(attempt.number, attempt.next_stop, policy.stop or "savepoint", None), why)
 
 
 def _checkpoint_will_do(spec: Spec, attempt: Attempt, purpose: int | None, seen: Seen, now: Situation) -> bool:
@@ -104,6 +104,6 @@ def make_room(
 ) -> do.RequestStop:
     """The stop of the running attempt for the sake of the pending one; after a failed savepoint, a cancel."""
     if wanted.stop == "savepoint" and not _stop_failed_for(current, pending):
-        return do.RequestStop(current.number, len(current.stops) + 1, "savepoint", pending.number)
+        return do.RequestStop(current.number, current.next_stop, "savepoint", pending.number)
     unwanted = wanted.fresh or asked_for(current, policy) is not None
     return request_cancel(spec, current, seen, now, purpose=pending.number, left_behind=unwanted)
