@@ -23,6 +23,7 @@ from airflow_provider_flinksql.jobfile.read import read_job
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.stores import open_store
 from airflow_provider_flinksql.targets.connect import Settings, connect
+from tests.bench import growth
 from tests.bench.recovery import recoveries
 from tests.bench.sqlclient import sql_client
 from tests.bench.upgrade import Outage, outages
@@ -135,10 +136,10 @@ def main() -> None:
             ("an upgrade that nobody disturbs and one look", "1.00 x", ""),
             *((f"   {what}, and its re-run", f"{ratio:.2f} x", "promised: 1.3 x") for what, ratio in recovered.items()),
         ]
-        width = max(len(row[0]) for row in rows)
         print(f"\nmedian of {ROUNDS} (SQL client: 3), Flink {cluster.flink}, side by side\n")
-        for what, figure, note in rows:
-            print(f"{what:<{width}}  {figure:>9}  {note}")
+        growth.table(rows)
+    print("\nwhole processes, on a JobManager that speaks recorded answers (CPU) and an S3 in memory (time)\n")
+    growth.table(growth.rows())
 
 
 if __name__ == "__main__":
