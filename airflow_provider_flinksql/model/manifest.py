@@ -62,7 +62,7 @@ class Savepoint(Document):
 
 Asked = TypeVar("Asked", Stop, Savepoint)
 
-KEPT = 10
+KEPT = 20
 
 
 def remembered(asked: tuple[Asked, ...]) -> tuple[Asked, ...]:

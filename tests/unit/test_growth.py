@@ -300,7 +300,7 @@ def test_what_the_planner_said_is_kept_only_as_long_as_a_change_is_judged_by_it(
     assert [one.explained for one in given_up.closed] == [None]
 
 
-@given(st.lists(st.booleans(), min_size=1, max_size=80))
+@given(st.lists(st.booleans(), min_size=1, max_size=90))
 def test_stops_that_fail_for_years_leave_a_record_of_a_few_and_no_number_comes_twice(saved):
     record = manifest(UP)
     numbers = []
@@ -318,4 +318,4 @@ def test_stops_that_fail_for_years_leave_a_record_of_a_few_and_no_number_comes_t
         there_were = [n for n, was in enumerate(saved, 1) if was == left_one]
         there_are = [stop.number for stop in stops if bool(stop.location) == left_one]
         assert there_are == there_were[len(there_were) - len(there_are) :]
-        assert min(KEPT - 1, len(there_were)) <= len(there_are) <= KEPT  # one that was asked had its place, too
+        assert min(KEPT - 1, len(there_were)) <= len(there_are) <= KEPT + 1  # the last one had its place among the others
