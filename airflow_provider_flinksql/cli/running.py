@@ -193,8 +193,8 @@ def _attempts(
             older += manifest.last_number
             continue
         try:
-            head = [attempt for attempt in (manifest.current, manifest.pending) if attempt]
-            numbered = {attempt.number: attempt for attempt in [*store.history(manifest.name, left), *head]}
+            ended = store.history(manifest.name, left)
+            numbered = {attempt.number: attempt for attempt in (*ended, *manifest.heads)}
         except Unreadable as error:
             unread.append(error)
             continue
@@ -205,8 +205,7 @@ def _attempts(
 
 
 def _begun(manifest: Manifest) -> tuple[float, str]:
-    heads = (manifest.current, manifest.pending)
-    return max((attempt.claimed_at for attempt in heads if attempt), default=0.0), manifest.name
+    return max((attempt.claimed_at for attempt in manifest.heads), default=0.0), manifest.name
 
 
 def _attempt(name: str, attempt: Attempt) -> dict[str, Any]:

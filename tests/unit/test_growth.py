@@ -245,7 +245,7 @@ def test_what_became_of_one_attempt_is_one_row(long_history):
 
 
 def test_the_result_of_a_deploy_takes_one_row_of_the_history(long_history):
-    flow = Flow(read_job(onejob.JOB), None, long_history, None, onejob.JOBMANAGER)
+    flow = Flow(read_job(onejob.JOB).spec, None, long_history, None, onejob.JOBMANAGER)
     flow.result(Deployed(long_history.get("orders").manifest, Plan("upgrade", "none", "")))
     assert long_history.read == [200]
 
@@ -318,4 +318,4 @@ def test_stops_that_fail_for_years_leave_a_record_of_a_few_and_no_number_comes_t
         there_were = [n for n, was in enumerate(saved, 1) if was == left_one]
         there_are = [stop.number for stop in stops if bool(stop.location) == left_one]
         assert there_are == there_were[len(there_were) - len(there_are) :]
-        assert min(KEPT - 1, len(there_were)) <= len(there_are) <= KEPT + 1  # the last one had its place among the others
+        assert min(KEPT - 1, len(there_were)) <= len(there_are) <= KEPT + 1  # the last had its place among the others
