@@ -83,6 +83,11 @@ async def survey(jobmanager: JobManager) -> Survey:
     return Survey(config, await jobmanager.overview())
 
 
+async def listed(jobmanager: JobManager, job_id: str) -> JobListing | None:
+    """A job's line in the list, which is never stale, unlike what is said of one job; None where it has none."""
+    return next((job for job in await jobmanager.overview() if job.id == job_id), None)
+
+
 async def await_fresh(jobmanager: JobManager, io: IO, config: Mapping[str, str], job_id: str, ended: int) -> None:
     """Let pass what time is left until no answer about an ended job can be from before its end.
 
@@ -107,6 +112,7 @@ class Look:
         io: IO,
         files: StateFiles,
         cluster: str,
+        traits: Traits,
         taken: Survey,
         manifest: Manifest | None,
     ) -> None:
@@ -114,6 +120,7 @@ class Look:
         self._io = io
         self._files = files
         self._cluster = cluster
+        self._traits = traits
         self._survey = taken
         self._manifest = manifest
 
@@ -152,7 +159,7 @@ class Look:
             searched=searched,
             unseen=hidden,
             options=self._survey.options,
-            traits=Traits(),
+            traits=self._traits,
         )
 
     def _attempt_of(self, job_id: str) -> int | None:

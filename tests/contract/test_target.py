@@ -18,7 +18,7 @@ from airflow_provider_flinksql.model.lifecycle.after import StopOutcome
 from airflow_provider_flinksql.model.lifecycle.situation import situation
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import ENDED
-from airflow_provider_flinksql.targets import session
+from airflow_provider_flinksql.targets import submitter
 from contract.clusters import FORGETFUL, Cluster, FakeCluster, RealCluster, spec, until
 from contract.story import Story
 
@@ -149,7 +149,7 @@ def test_a_forgotten_id_is_refused_as_a_duplicate(frail):
 
 
 def test_a_submit_lands_late_although_its_worker_has_let_go(frail, monkeypatch):
-    monkeypatch.setattr(session, "SUBMIT_SECONDS", 1.0)
+    monkeypatch.setattr(submitter, "SUBMIT_SECONDS", 1.0)
     story = Story(frail)
     story.claim()
     run_sync(story.worker.check(story.attempt.spec))
@@ -534,7 +534,7 @@ def test_a_gateway_of_another_cluster_is_misconfigured_whoever_tries_again(here,
             with pytest.raises(Misconfigured, match="another cluster"):
                 story.submit()
             stray = run_sync(other.jobmanager.job(story.attempt.job_id))
-            assert stray["state"] in ("CANCELLING", "CANCELED")
+            assert stray.state in ("CANCELLING", "CANCELED")
         assert story.job() is None
 
 

@@ -180,7 +180,7 @@ class Lab:
             return seen
         self._await_file(folder, LAST_OF_SECOND, job_id, jobmanager)
         run_sync(jobmanager.stop(job_id, uuid.uuid4().hex, None, drain=True))
-        _until(lambda: run_sync(jobmanager.job(job_id))["state"], lambda state: state in ("FINISHED", "FAILED"))
+        _until(lambda: run_sync(jobmanager.job(job_id)).state, lambda state: state in ("FINISHED", "FAILED"))
         parts = [(name, part) for name in ("out", "other") for part in (folder / name).rglob("part-*")]
         lines = [(name, json.loads(line)) for name, part in parts for line in part.read_text().splitlines()]
         return Seen("runs", tuple(sorted(f"{name} {list(row.values())}" for name, row in lines)))
