@@ -38,6 +38,7 @@ nobody who raises, prints or logs one has to think of it. All else that is shown
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Self
@@ -48,6 +49,7 @@ Part = Literal["jars", "tables", "setup", "statements"]
 MOST_OF_A_VALUE, MOST_OF_A_FAULT, MOST_OF_A_MESSAGE = 200, 800, 4000
 """Characters that are shown of them."""
 MOST_FAULTS = 30
+_LONG_WORD = re.compile(rf"\S{{{MOST_OF_A_VALUE + 1},}}")
 
 
 def shown(text: object, most: int = MOST_OF_A_VALUE) -> str:
@@ -111,8 +113,8 @@ class Fault:
 
     def __str__(self) -> str:
         where = f"line {self.line}: " if self.line else ""
-        what = f"{shown(self.path)}: {self.message}" if self.path else self.message
-        return shown(where + what, MOST_OF_A_FAULT)
+        message = _LONG_WORD.sub(lambda word: shown(word[0]), self.message)
+        return shown(f"{where}{shown(self.path)}: {message}" if self.path else where + message, MOST_OF_A_FAULT)
 
 
 class InvalidSpec(FlinkSqlError):

@@ -21,9 +21,9 @@ _LONGEST_LABEL, _LONGEST_LOCATION = 63, 2000
 def text(given: str) -> str:
     """Text that can be sent and stored: any but a NUL and half a character."""
     if "\0" in given:
-        raise ValueError(f"{shown(given)!r} holds a NUL")
+        raise ValueError(f"'{shown(given)}' holds a NUL")
     if not given.isascii() and given != given.encode(errors="ignore").decode():
-        raise ValueError(f"{shown(given)!r} holds half a character: it is not UTF-8")
+        raise ValueError(f"'{shown(given)}' holds half a character: it is not UTF-8")
     return given
 
 
@@ -31,7 +31,7 @@ def job_name(given: str) -> str:
     """The name of a job."""
     if not JOB_NAME.fullmatch(given):
         raise ValueError(
-            f"{shown(given)!r} cannot be a job's name: those are letters, digits, dots, dashes and underscores, at "
+            f"'{shown(given)}' cannot be a job's name: those are letters, digits, dots, dashes and underscores, at "
             "most 100, a letter or digit first"
         )
     return given
@@ -45,7 +45,7 @@ def recorded_name(given: str) -> str:
 def job_id(given: str) -> str:
     """Flink's id of a job."""
     if not _JOB_ID.fullmatch(given):
-        raise ValueError(f"{shown(given)!r} is no job id: those are 32 hex digits")
+        raise ValueError(f"'{shown(given)}' is no job id: those are 32 hex digits")
     return given
 
 
@@ -53,13 +53,13 @@ def location(given: str) -> str:
     """A place where state lies: an absolute path, or one with its scheme and perhaps its server or bucket."""
     found = _LOCATION.fullmatch(given)
     if not given.isprintable():
-        raise ValueError(f"{shown(given)!r} holds what does not print")
+        raise ValueError(f"'{shown(given)}' holds what does not print")
     if not found or not (found["path"] or found["authority"]):
-        raise ValueError(f"{shown(given)!r} is no location: write scheme://…/folder, or an absolute path")
+        raise ValueError(f"'{shown(given)}' is no location: write scheme://…/folder, or an absolute path")
     if ".." in found["path"].split("/"):
-        raise ValueError(f"{shown(given)!r} leads upwards (..): write where it is")
+        raise ValueError(f"'{shown(given)}' leads upwards (..): write where it is")
     if len(given) > _LONGEST_LOCATION:
-        raise ValueError(f"{shown(given)!r} is longer than {_LONGEST_LOCATION:,} characters")
+        raise ValueError(f"'{shown(given)}' is longer than {_LONGEST_LOCATION:,} characters")
     if found["authority"]:
         try:
             authority(found["authority"])

@@ -10,9 +10,8 @@ from airflow_provider_flinksql.clients.http import IO
 from airflow_provider_flinksql.deploy.observe import Observer
 from airflow_provider_flinksql.deploy.outcome import raise_if_over, raise_if_refused, raise_if_taken
 from airflow_provider_flinksql.deploy.perform import perform
-from airflow_provider_flinksql.deploy.tell import tolerant
+from airflow_provider_flinksql.deploy.tell import line_by_line, tolerant
 from airflow_provider_flinksql.errors import (
-    MOST_OF_A_MESSAGE,
     Busy,
     Conflict,
     DeadlineExceeded,
@@ -21,7 +20,6 @@ from airflow_provider_flinksql.errors import (
     JobFailed,
     SavepointFailed,
     StatementError,
-    shown,
 )
 from airflow_provider_flinksql.model.lifecycle import steps as do
 from airflow_provider_flinksql.model.lifecycle.after import after, rejected
@@ -130,7 +128,7 @@ class Deploy:
     _said: str = ""
 
     def __post_init__(self) -> None:
-        self.say, self.warn, self.planned = tolerant(self.say), tolerant(self.warn), tolerant(self.planned)
+        self.say, self.warn, self.planned = line_by_line(self.say), line_by_line(self.warn), tolerant(self.planned)
         self._started = self.clock()
         self._observer = Observer(self.target)
         if self.so_far:
@@ -334,7 +332,7 @@ class Deploy:
     def _announce(self, spec: Spec, seen: Seen, made: Plan, manifest: Manifest | None) -> Plan:
         if any(isinstance(step, do.Claim) for step in made.steps):
             for warning in warnings(spec, seen):
-                self.warn(shown(warning, MOST_OF_A_MESSAGE))
+                self.warn(warning)
         begun = (manifest.pending or manifest.current) if manifest else None
         only_to_confirm = isinstance(made.steps[0], do.Confirm) if made.steps else False
         if begun and (made.action == "resume" or only_to_confirm):
@@ -349,8 +347,7 @@ class Deploy:
     def _describe(self, step: do.Step, why: str, manifest: Manifest | None) -> None:
         self._say(describe(step, why, manifest))
 
-    def _say(self, text: str) -> None:
-        line = shown(text, MOST_OF_A_MESSAGE)
+    def _say(self, line: str) -> None:
         if line != self._said:
             self._said = line
             self.say(line)

@@ -11,8 +11,8 @@ from airflow_provider_flinksql.clients.http import IO
 from airflow_provider_flinksql.deploy.onrecord import streaming_spec, unknown_job
 from airflow_provider_flinksql.deploy.outcome import where_to
 from airflow_provider_flinksql.deploy.perform import patience
-from airflow_provider_flinksql.deploy.tell import tolerant
-from airflow_provider_flinksql.errors import Blocked, Conflict, DeadlineExceeded, SavepointFailed, shown
+from airflow_provider_flinksql.deploy.tell import line_by_line
+from airflow_provider_flinksql.errors import Blocked, Conflict, DeadlineExceeded, SavepointFailed
 from airflow_provider_flinksql.model.lifecycle.folders import next_savepoint_folder
 from airflow_provider_flinksql.model.lifecycle.situation import situation
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Savepoint, remembered
@@ -56,7 +56,7 @@ class TakeSavepoint:
     say: Callable[[str], None] = log.info
 
     def __post_init__(self) -> None:
-        self.say = tolerant(self.say)
+        self.say = line_by_line(self.say)
 
     async def run(self, name: str, policy: Policy) -> SavepointResult:
         """Take it. Raises SavepointFailed if the job is not up or Flink fails; the job goes on."""
@@ -95,7 +95,7 @@ class TakeSavepoint:
             )
         number = attempt.savepoints[-1].number + 1 if attempt.savepoints else 1
         folder = f"{base}/{manifest.id('savepoint', attempt.number, number)}"
-        self.say(f"Asking job {shown(attempt.job_id)} for savepoint {number}; the job goes on.")
+        self.say(f"Asking job {attempt.job_id} for savepoint {number}; the job goes on.")
         self._put(stored, manifest, attempt, Savepoint(number, folder, policy.owner, stored.now))
         return number
 
@@ -132,8 +132,7 @@ class TakeSavepoint:
                 )
             if now - told > SAY_EVERY:
                 told = now
-                job_id, waited = shown(attempt.job_id), f"{now - start:.0f} s"
-                self.say(f"Job {job_id} is writing savepoint {asked.number}, for {waited} by now.")
+                self.say(f"Job {attempt.job_id} is writing savepoint {asked.number}, for {now - start:.0f} s by now.")
             await self.io.sleep(pause)
             pause = min(pause * 1.5, 1.0)
 

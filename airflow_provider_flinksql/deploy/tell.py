@@ -1,11 +1,22 @@
-"""What is told decides nothing."""
+"""What is told decides nothing, and is text."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import ParamSpec
 
+from airflow_provider_flinksql.errors import MOST_OF_A_MESSAGE, shown
+
 P = ParamSpec("P")
+
+
+def line_by_line(say: Callable[[str], None]) -> Callable[[str], None]:
+    """The same for a callback that is told text: it gets one line each time, whatever of others that quotes."""
+
+    def told(text: str) -> None:
+        say(shown(text, MOST_OF_A_MESSAGE))
+
+    return tolerant(told)
 
 
 def tolerant(tell: Callable[P, None]) -> Callable[P, None]:

@@ -10,8 +10,7 @@ from typing import Literal
 
 from airflow_provider_flinksql.deploy.flow import Flow
 from airflow_provider_flinksql.deploy.reconcile import Limits
-from airflow_provider_flinksql.deploy.tell import tolerant
-from airflow_provider_flinksql.errors import shown
+from airflow_provider_flinksql.deploy.tell import line_by_line
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.stores import Store
@@ -63,7 +62,7 @@ def withdraw(
     manifest = store.get(asked.name).manifest
     attempt = asked.subject(manifest, job_id)
     if manifest is None or attempt is None:
-        tolerant(say)(f"Job {shown(asked.name)}: nothing that this task began is under way, so nothing is stopped.")
+        line_by_line(say)(f"Job {asked.name}: nothing that this task began is under way, so nothing is stopped.")
         return False
     policy = Policy(asked.owner, manifest.lineage, asked.by, stop=asked.stop, stop_only=attempt.job_id)
     with connect(settings, resolve, halt, patience) as (target, io):

@@ -21,7 +21,7 @@ from airflow_provider_flinksql.clients.auth import Auth, address
 from airflow_provider_flinksql.clients.flink import JobManager
 from airflow_provider_flinksql.clients.gateway import Gateway
 from airflow_provider_flinksql.clients.http import SyncIO, run_sync
-from airflow_provider_flinksql.errors import FlinkSqlError, Misconfigured, Unreadable
+from airflow_provider_flinksql.errors import MOST_OF_A_MESSAGE, FlinkSqlError, Misconfigured, Unreadable, shown
 from airflow_provider_flinksql.provider_info import get_provider_info
 from airflow_provider_flinksql.stores import Store, open_store
 from airflow_provider_flinksql.targets.connect import Settings
@@ -112,7 +112,7 @@ class FlinkSqlHook(BaseHook):
         try:
             settings = self.settings()
         except (FlinkSqlError, AirflowNotFoundException) as error:
-            return False, str(error)
+            return False, shown(error, MOST_OF_A_MESSAGE)
         with (
             SyncIO(settings.gateway, settings.auth, settings.verify) as gateway,
             SyncIO(settings.jobmanager, settings.auth, settings.verify) as jobmanager,
@@ -248,9 +248,9 @@ def _missing(kind: str, rest: str) -> str:
 
 def _try(what: str, ask: Callable[[], str]) -> tuple[bool, str]:
     try:
-        return True, f"{what}: {ask()}"
+        return True, f"{what}: {shown(ask())}"
     except (FlinkSqlError, AirflowNotFoundException) as error:
-        return False, f"{what}: {error}"
+        return False, f"{what}: {shown(error, MOST_OF_A_MESSAGE)}"
 
 
 def _cluster(jobmanager: JobManager, url: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 from airflow_provider_flinksql.errors import InvalidSpec, Misconfigured
 from airflow_provider_flinksql.model.spec import Spec
 from airflow_provider_flinksql.operators.deploy import FlinkSqlDeployOperator, _source
-from airflow_provider_flinksql.operators.living import FlinkSqlRestartOperator, _name
+from airflow_provider_flinksql.operators.upkeep import FlinkSqlRestartOperator, _name
 
 
 def refused(job, folder, error=Misconfigured):

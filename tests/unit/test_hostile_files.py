@@ -14,7 +14,7 @@ from airflow_provider_flinksql.cli import main
 from airflow_provider_flinksql.clients.archives import ARCHIVES, find_archive
 from airflow_provider_flinksql.clients.auth import Auth
 from airflow_provider_flinksql.clients.http import SyncIO
-from airflow_provider_flinksql.clients.statefiles import StateFiles
+from airflow_provider_flinksql.clients.statefiles import StateFiles, _Bucket
 from airflow_provider_flinksql.errors import FlinkSqlError, InvalidSpec, Misconfigured, Unseen
 from airflow_provider_flinksql.files import MOST, read_file
 from airflow_provider_flinksql.jobfile.globs import matching
@@ -164,6 +164,21 @@ def test_of_metadata_only_the_head_is_read(tmp_path):
     with (tmp_path / "chk-7" / "_metadata").open("r+b") as file:
         file.write(struct.pack(">iiq", 0x4960672D, 6, 7))
     assert StateFiles().find(f"{tmp_path}/chk-7").checkpoint_id == 7
+
+
+@pytest.mark.parametrize("size", [MOST, MOST + 1])
+def test_of_an_object_store_no_more_is_read_than_of_a_disk(size):
+    from obstore.store import MemoryStore
+
+    bucket = _Bucket.__new__(_Bucket)
+    bucket._store, bucket._url = MemoryStore(), "s3://b"
+    bucket._store.put("a/archive", bytes(size))
+    assert bucket.read("a/archive", 16)[0] == bytes(16)
+    if size > MOST:
+        with pytest.raises(OSError, match="larger than 16 MB"):
+            bucket.read("a/archive")
+    else:
+        assert len(bucket.read("a/archive")[0]) == size
 
 
 def written_as(text):

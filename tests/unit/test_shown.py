@@ -6,15 +6,20 @@ import inspect
 import json
 import re
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_flinksql import errors
-from airflow_provider_flinksql.cli import output
+from airflow_provider_flinksql.cli import main, output
 from airflow_provider_flinksql.cli.parser import make_parser
+from airflow_provider_flinksql.deploy.reconcile import Deploy
+from airflow_provider_flinksql.deploy.savepoint import TakeSavepoint
+from airflow_provider_flinksql.deploy.withdraw import Withdrawal, withdraw
 from airflow_provider_flinksql.errors import (
     MOST_OF_A_MESSAGE,
     MOST_OF_A_VALUE,
@@ -25,6 +30,7 @@ from airflow_provider_flinksql.errors import (
     shown,
     shown_lines,
 )
+from airflow_provider_flinksql.stores import Stored
 
 PACKAGE = Path(__file__).parents[2] / "airflow_provider_flinksql"
 EVIL = "\x00\x07\x08\x0b\x1b\r\n\t\x7f\x85\x9b\xad\u061c\u200b\u200d\u200e\u202a\u202e\u2028\u2029\u2066\u2069\ufeff"
@@ -137,6 +143,13 @@ def test_no_error_says_more_than_text(kind, text):
 def test_every_class_of_error_was_tried():
     defined = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, FlinkSqlError)]
     assert set(defined) <= set(kinds())
+
+
+def test_a_long_value_in_a_fault_is_cut_and_what_is_wrong_with_it_is_not():
+    said = str(Fault("mode", f"write streaming or batch, not {'x' * 1000}; or leave it out", 3))
+    assert max(map(len, said.split())) <= MOST_OF_A_VALUE
+    assert said.startswith("line 3: mode: write streaming or batch, not x")
+    assert said.endswith("; or leave it out")
 
 
 @pytest.mark.parametrize(("faults", "told"), [(1, 1), (30, 30), (31, 30), (442, 30)])
@@ -263,3 +276,32 @@ def test_whatever_is_logged_is_shown(file):
             safe |= isinstance(value, ast.Name) and value.id == "status"
             assert safe, f"{file}:{node.lineno}: {ast.unparse(value)} is not shown()"
         assert not any(keyword.arg == "exc_info" for keyword in node.keywords), "a trace says what others said"
+
+
+@nasty
+def test_whatever_a_flow_says_is_a_line(text):
+    """It goes to the log of a task as it is."""
+    told: list[str] = []
+    deploy = Deploy(None, None, None, time.monotonic, told.append, warn=told.append)
+    for say in (deploy.say, deploy.warn, TakeSavepoint(None, None, None, time.monotonic, told.append).say):
+        say(f"{text} " * 500)
+    empty = SimpleNamespace(get=lambda _: Stored(None, 0, 0.0))
+    withdraw(Withdrawal(text, "me", "me", "cancel"), None, empty, None, say=told.append)
+    assert len(told) == 4
+    assert all(line.isprintable() and len(line) <= MOST_OF_A_MESSAGE for line in told)
+
+
+@pytest.mark.parametrize("json", [False, True], ids=["text", "json"])
+@pytest.mark.parametrize("evil", ["a\x1b[2Jb", "a\nb: all is well", "a\u202eb", "\udcff", "x" * 200], ids=ascii)
+def test_what_files_are_called_and_hold_is_printed_as_text(tmp_path, capfd, evil, json):
+    (tmp_path / evil).mkdir()
+    (tmp_path / evil / "bad.yaml").write_text(f"name: x\n{evil.encode(errors='ignore').decode()}: 1\nsql: [")
+    (tmp_path / evil / f"{evil}.yaml").write_text('name: \'a\x85b\u2028c\'\nsql: "\\x1b[2J"\nmode: "\\u202e"\n')
+    tables = "tables: ['x\u202e*.sql', 'y\u2066']\n"
+    (tmp_path / evil / "none.yaml").write_text(f"name: a\nsql: INSERT INTO a SELECT 1\n{tables}")
+    options = ["--gateway=http://127.0.0.1:1", "--jobmanager=http://127.0.0.1:1", f"--store=sqlite:///{tmp_path}/m.db"]
+    assert main(["plan", str(tmp_path), *options, *(["--json"] if json else [])]) == 1
+    out, err = capfd.readouterr()
+    assert printable(out)
+    assert printable(err)
+    assert f"\n{err}".count("\nerror: ") == 3
