@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from airflow_provider_flinksql.model.explained import Explained
@@ -74,7 +75,7 @@ class _Job:
         schema = self.schemas.get(path)
         return f"{schema.place} {hint}" if schema else None
 
-    @property
+    @cached_property
     def sinks(self) -> list[tuple[str, str, str | None]]:
         """The path of each sink, its connector and its place."""
         hints = dict(enumerate(self.graph.places))

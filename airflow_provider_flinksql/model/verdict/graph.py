@@ -67,10 +67,13 @@ class Graph:
     def connectors_own(self) -> frozenset[int]:
         """The operators that a connector puts behind the planner's last one to write, commit and so on."""
         own: set[int] = set()
+        readers: dict[int, list[int]] = {}
+        for operator in self.operators:
+            for number, _ in operator.inputs:
+                readers.setdefault(number, []).append(operator.number)
         for operator in reversed(self.operators):
-            readers = [one.number for one in self.operators if operator.number in dict(one.inputs)]
             planned = "=[" in operator.inner
-            if operator.inputs and not planned and all(number in own for number in readers):
+            if operator.inputs and not planned and all(number in own for number in readers.get(operator.number, ())):
                 own.add(operator.number)
         return frozenset(own)
 
@@ -164,9 +167,8 @@ def _placed(hint: re.Match[str], named: Callable[[str], str]) -> str:
 
 def insert_only(explained: str) -> frozenset[str]:
     """The tables of EXPLAIN CHANGELOG_MODE whose rows are only ever inserted, by their path."""
-    return frozenset(
-        path for path, changes in _scans(explained) if all(c == "I" for p, c in _scans(explained) if p == path)
-    )
+    scans = _scans(explained)
+    return frozenset(path for path, _ in scans) - {path for path, changes in scans if changes != "I"}
 
 
 def read(text: str) -> Graph:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain, count
 
 from airflow_provider_flinksql.model.verdict import plantext
 from airflow_provider_flinksql.model.verdict.columns import Column, Columns, digest
@@ -73,7 +74,7 @@ class Asked:
         both: dict[str, Column] = {}
         for one in self.inputs:
             for name, column in one.columns.known.items():
-                free = (name, *(f"{name}{number}" for number in range(len(both) + 1)))
+                free = chain((name,), (f"{name}{number}" for number in count()))
                 both[next(other for other in free if other not in both)] = column
         return Columns(both)
 
