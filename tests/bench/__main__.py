@@ -23,7 +23,7 @@ from airflow_provider_flinksql.jobfile.read import read_job
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.stores import open_store
 from airflow_provider_flinksql.targets.connect import Settings, connect
-from tests.bench import growth
+from tests.bench import growth, large
 from tests.bench.recovery import recoveries
 from tests.bench.sqlclient import sql_client
 from tests.bench.upgrade import Outage, outages
@@ -139,7 +139,7 @@ def main() -> None:
         print(f"\nmedian of {ROUNDS} (SQL client: 3), Flink {cluster.flink}, side by side\n")
         growth.table(rows)
     print("\nwhole processes, on a JobManager that speaks recorded answers (CPU) and an S3 in memory (time)\n")
-    growth.table(growth.rows())
+    growth.table([*growth.rows(), *large.rows()])
 
 
 if __name__ == "__main__":
