@@ -151,12 +151,11 @@ class Lab:
         rows: tuple[str, ...] = ()
         while time.monotonic() - started < PATIENCE:
             job = run_sync(jobmanager.job(job_id))
-            if job["state"] == "FAILED":
+            if job.state == "FAILED":
                 causes = run_sync(jobmanager.exceptions(job_id))
                 return Seen("dies", (), causes[0].cause if causes else "")
             before, rows = rows, self._rows(spec.name)
-            running = job["vertices"] and all(vertex["status"] == "RUNNING" for vertex in job["vertices"])
-            if rows != before or not running:
+            if rows != before or not job.all_running:
                 quiet_since = time.monotonic()
             quiet = time.monotonic() - quiet_since > QUIET
             settled = quiet and (rows or time.monotonic() - started > 8.0)
