@@ -159,7 +159,7 @@ class Lab:
                 quiet_since = time.monotonic()
             quiet = time.monotonic() - quiet_since > QUIET
             settled = quiet and (rows or time.monotonic() - started > 8.0)
-            if running and (settled if expected is None else rows == expected):
+            if job.all_running and (settled if expected is None else rows == expected):
                 break
             time.sleep(0.05)
         if not spec.name.startswith("r") or spec.statements[0].startswith(FILE_SINKS):
