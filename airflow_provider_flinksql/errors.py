@@ -12,10 +12,12 @@ Our exception hierarchy::
     │   ├── Unseen                     no     a state folder cannot be looked into from here
     │   │   └── UnsupportedScheme      no     it lies on a file system that we cannot read
     │   ├── UnknownJob                 no     no manifest of the store has that name
-    │   └── Unreadable                 no     what the store holds of a job is not understood
+    │   ├── Unreadable                 no     what the store holds of a job is not understood
+    │   └── StoreUnusable              no     the manifest store is none, or may not be written
     ├── Conflict                       loop   someone else wrote the manifest; look again
     ├── ServiceError
     │   ├── Unreachable                yes    no answer: the effect is unknown
+    │   │   └── StoreUnreachable       yes    the manifest store is locked, full or does not answer
     │   └── Refused (status)           429, 5xx
     │       ├── NotFound               no
     │       ├── Unauthorized           no
@@ -27,6 +29,8 @@ Our exception hierarchy::
     │   └── StatementFailed            no
     ├── DeadlineExceeded               yes    what was awaited, how long, last thing seen
     └── Interrupted                    no     we were told to stop; what was asked of a server goes on there
+
+StoreUnusable and StoreUnreachable are both a StoreFailed: whoever asked something of Flink before says so.
 
 InvalidQuery and StatementFailed are both a StatementError: they know which statement they are about.
 
@@ -219,6 +223,18 @@ class Unreachable(ServiceError):
     """No answer came; whether the request took effect is unknown."""
 
     retryable = True
+
+
+class StoreFailed(FlinkSqlError):
+    """The manifest store did not do what it was asked. Its message claims nothing of Flink."""
+
+
+class StoreUnreachable(StoreFailed, Unreachable):
+    """The manifest store did not answer, or could not write for now; what was being written may be there."""
+
+
+class StoreUnusable(StoreFailed, Misconfigured):
+    """The manifest store is none, or may not be used so."""
 
 
 class Refused(ServiceError):

@@ -84,8 +84,9 @@ class _Command:
 
     def run(self) -> list[Entry]:
         jobs = [Job(path, self._arguments.run) for path in _paths(self._arguments)]
+        empty = [_no_job_in(path) for path in self._arguments.paths if not job_files([path], self._arguments.defaults)]
         if not jobs:
-            return self._answered([_no_job_in(folder) for folder in self._arguments.paths])
+            return self._answered(empty)
         if self._arguments.restore_from not in (None, "none") and len(jobs) > 1:
             self._arguments.usage_error("--restore-from LOCATION is the state of one job: name one job file")
         if self._deploying and self._arguments.expect and len(jobs) > 1:
@@ -99,7 +100,7 @@ class _Command:
             _read([job for job in _open(jobs) if job.file is None], self._arguments, {})
             for job in _open(jobs):
                 job.refuse(error)
-        return self._answered(jobs)
+        return self._answered([*jobs, *empty])
 
     def _answered(self, jobs: Sequence[Job]) -> list[Entry]:
         entries = [job.entry for job in jobs if job.entry]
@@ -125,7 +126,8 @@ class _Command:
                     settle(job, flow, site)
                 except FlinkSqlError as error:
                     if isinstance(error, Unreachable):  # it would keep silent for the next job, too
-                        self._silent = error
+                        cause = error.__cause__  # which tells nothing of what was asked for this job
+                        self._silent = cause if isinstance(cause, Unreachable) else error
                     job.refuse(error)
 
     def _look(self, job: Job, flow: Flow, site: Site) -> None:

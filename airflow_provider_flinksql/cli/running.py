@@ -30,12 +30,12 @@ FEW = 20
 
 def status(arguments: argparse.Namespace) -> int:
     """How the jobs are."""
-    store = find_store(arguments, lambda: find_cluster(arguments))
     try:
+        store = find_store(arguments, lambda: find_cluster(arguments))
         chosen, unknown = _chosen(store, arguments.names)
+        found = _looked_at(arguments, store, chosen)
     except FlinkSqlError as error:
         return no_store(arguments, error, jobs=[])
-    found = _looked_at(arguments, store, chosen)
     if arguments.json:
         missing = [{"name": name, "state": None, "healthy": False, "error": _said(why)} for name, why in unknown]
         output.document(jobs=[{**one.to_json(), "error": _error_of(one)} for one in found] + missing)
@@ -52,8 +52,8 @@ def status(arguments: argparse.Namespace) -> int:
 
 def history(arguments: argparse.Namespace) -> int:
     """Every attempt of a job, or of all runs of a batch job."""
-    store = find_store(arguments, lambda: find_cluster(arguments))
     try:
+        store = find_store(arguments, lambda: find_cluster(arguments))
         found = named(store, arguments.name)
         attempts, older, unread = _attempts(store, found, None if arguments.all else SHOWN)
     except FlinkSqlError as error:

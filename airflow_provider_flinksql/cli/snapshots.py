@@ -30,8 +30,8 @@ MOST = 20
 
 def snapshots(arguments: argparse.Namespace) -> int:
     """Say what there is, from record, JobManager, archives and folders."""
-    store = find_store(arguments, lambda: find_cluster(arguments))
     try:
+        store = find_store(arguments, lambda: find_cluster(arguments))
         found: list[Candidate] = []
         notes: list[str] = []
         for manifest in [stored.manifest for stored in named(store, arguments.name).values() if stored.manifest]:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from airflow_provider_flinksql.clients.http import IO, run_sync
 from airflow_provider_flinksql.deploy.reconcile import DEFAULT_LIMITS, Deploy, Deployed, Limits, SoFar, Waiting
-from airflow_provider_flinksql.errors import StatementError, StatementFailed
+from airflow_provider_flinksql.errors import StatementError, StatementFailed, StoreFailed, Unreadable
 from airflow_provider_flinksql.jobfile.read import JobFile
 from airflow_provider_flinksql.model.lifecycle.plan import Plan
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
@@ -158,8 +158,11 @@ class Flow:
         return done if isinstance(done, Waiting) else self.result(done)
 
     def result(self, done: Deployed) -> Result:
-        """What was done, for people and XCom."""
-        history = self.store.history(self.spec.name, 1) if done.begun.action not in ("none", "record") else []
+        """What was done, for people and XCom; it is done, also where the store does not tell what was before it."""
+        try:
+            history = self.store.history(self.spec.name, 1) if done.begun.action not in ("none", "record") else []
+        except (StoreFailed, Unreadable):
+            history = []
         return result(self.spec.name, done.begun, done.manifest, self.jobmanager, history[-1] if history else None)
 
     def _deploy(self, so_far: SoFar | None = None) -> Deploy:

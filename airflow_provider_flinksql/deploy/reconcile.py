@@ -10,7 +10,7 @@ from airflow_provider_flinksql.clients.http import IO
 from airflow_provider_flinksql.deploy.observe import Observer
 from airflow_provider_flinksql.deploy.outcome import raise_if_over, raise_if_refused, raise_if_taken
 from airflow_provider_flinksql.deploy.perform import perform
-from airflow_provider_flinksql.deploy.tell import line_by_line, tolerant
+from airflow_provider_flinksql.deploy.tell import asked_before, line_by_line, tolerant
 from airflow_provider_flinksql.errors import (
     Busy,
     Conflict,
@@ -20,12 +20,13 @@ from airflow_provider_flinksql.errors import (
     JobFailed,
     SavepointFailed,
     StatementError,
+    StoreFailed,
 )
 from airflow_provider_flinksql.model.lifecycle import steps as do
 from airflow_provider_flinksql.model.lifecycle.after import after, rejected
 from airflow_provider_flinksql.model.lifecycle.plan import Action, Plan, next_step, plan, require_approved
 from airflow_provider_flinksql.model.lifecycle.rollback import in_force
-from airflow_provider_flinksql.model.lifecycle.text import describe, pinned, warnings
+from airflow_provider_flinksql.model.lifecycle.text import describe, outline, pinned, warnings
 from airflow_provider_flinksql.model.manifest import Manifest
 from airflow_provider_flinksql.model.policy import Policy
 from airflow_provider_flinksql.model.seen import Seen
@@ -35,6 +36,10 @@ from airflow_provider_flinksql.stores import Store, Stored
 from airflow_provider_flinksql.targets import Target
 
 log = logging.getLogger(__name__)
+
+
+CHANGING = (do.RequestStop, do.Cancel, do.Burn, do.Submit)
+"""What is told of where the store fails: it changes what runs."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,7 @@ class Deploy:
     _started: float = 0.0
     _trouble: float | None = None
     _said: str = ""
+    _asked: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.say, self.warn, self.planned = line_by_line(self.say), line_by_line(self.warn), tolerant(self.planned)
@@ -157,6 +163,8 @@ class Deploy:
         """Bring the job to what the Spec says. Raises what the plan, a server or the job itself has against it."""
         try:
             return await self._run(spec, policy)
+        except StoreFailed as error:
+            raise type(error)(f"{error} {asked_before(self._asked)}") from error
         finally:
             await self.target.release()
 
@@ -189,8 +197,7 @@ class Deploy:
                     await self._idle(step, why, stored.manifest)
                     stored = seen = None
                     continue
-                self._describe(step, why, stored.manifest)
-                stored = await self._do(step, spec, stored, seen, policy)
+                stored = await self._take(step, why, spec, stored, seen, policy)
                 self._trouble = None
                 if step.acts:
                     seen = None
@@ -205,11 +212,22 @@ class Deploy:
                 await self._pause(error, 2.0)
                 stored = seen = None
 
+    async def _take(self, step: do.Step, why: str, spec: Spec, stored: Stored, seen: Seen, policy: Policy) -> Stored:
+        """Do one step and say so: that an attempt is written down, once it is."""
+        if not isinstance(step, do.Claim):
+            self._describe(step, why, stored.manifest)
+        left = await self._do(step, spec, stored, seen, policy)
+        if isinstance(step, do.Claim):
+            self._describe(step, why, left.manifest)
+        return left
+
     async def _do(self, step: do.Step, spec: Spec, stored: Stored, seen: Seen, policy: Policy) -> Stored:
         """Do one step; what acts is written down before it is sent."""
         outcome = None
         if step.written_first:
             stored = self._put(stored, after(step, spec, stored.manifest, self._dated(seen, spec), policy))
+        if isinstance(step, CHANGING):
+            self._asked += outline([step], stored.manifest)
         if isinstance(step, do.Submit):
             self.began.add(step.number)
             self._waiting = None  # what was waited for another job does not count for this one

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from airflow_provider_flinksql.clients.http import IO
 from airflow_provider_flinksql.deploy.onrecord import streaming_spec, unknown_job
 from airflow_provider_flinksql.deploy.outcome import where_to
 from airflow_provider_flinksql.deploy.perform import patience
-from airflow_provider_flinksql.deploy.tell import line_by_line
-from airflow_provider_flinksql.errors import Blocked, Conflict, DeadlineExceeded, SavepointFailed
+from airflow_provider_flinksql.deploy.tell import asked_before, line_by_line
+from airflow_provider_flinksql.errors import Blocked, Conflict, DeadlineExceeded, SavepointFailed, StoreFailed
 from airflow_provider_flinksql.model.lifecycle.folders import next_savepoint_folder
 from airflow_provider_flinksql.model.lifecycle.situation import situation
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest, Savepoint, remembered
@@ -54,12 +54,19 @@ class TakeSavepoint:
     io: IO
     clock: Callable[[], float]
     say: Callable[[str], None] = log.info
+    _asked: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.say = line_by_line(self.say)
 
     async def run(self, name: str, policy: Policy) -> SavepointResult:
         """Take it. Raises SavepointFailed if the job is not up or Flink fails; the job goes on."""
+        try:
+            return await self._run(name, policy)
+        except StoreFailed as error:
+            raise type(error)(f"{error} {asked_before(self._asked)}") from error
+
+    async def _run(self, name: str, policy: Policy) -> SavepointResult:
         asked: int | None = None
         while True:
             stored = self.store.get(name)
@@ -115,6 +122,7 @@ class TakeSavepoint:
 
     async def _await(self, manifest: Manifest, attempt: Attempt, asked: Savepoint) -> Savepoint:
         trigger_id = manifest.id("savepoint", attempt.number, asked.number)
+        self._asked = [f"write savepoint {asked.number} of job {attempt.job_id} below {asked.folder}"]
         limit = patience(attempt.spec)
         start = told = self.clock()
         done: float | None = None

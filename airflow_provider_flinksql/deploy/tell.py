@@ -1,8 +1,8 @@
-"""What is told decides nothing, and is text."""
+"""What a flow tells: it decides nothing, is text, and claims nothing that is not so."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ParamSpec
 
 from airflow_provider_flinksql.errors import MOST_OF_A_MESSAGE, shown
@@ -29,3 +29,13 @@ def tolerant(tell: Callable[P, None]) -> Callable[P, None]:
             pass
 
     return told
+
+
+def asked_before(asked: Sequence[str]) -> str:
+    """What Flink was asked before a store failed, which is going on there."""
+    if not asked:
+        return "Flink was asked nothing before that."
+    return (
+        f"Before that Flink was asked to {', to '.join(dict.fromkeys(asked))}; that goes on there. Once the store "
+        "works, the same again looks what became of it and goes on from there."
+    )

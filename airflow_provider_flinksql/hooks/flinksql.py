@@ -105,6 +105,11 @@ class FlinkSqlHook(BaseHook):
                 '{"manifest_store_conn_id": "an_airflow_connection"}; or for all connections in airflow.cfg, '
                 "[flinksql] manifest_store = sqlite:////mnt/flinksql.db."
             )
+        if str(url).startswith("sqlite:///") and not str(url).startswith("sqlite:////"):
+            raise Misconfigured(
+                f"Connection {self.flink_conn_id}: the manifest store is a relative path, which each process of "
+                "Airflow finds somewhere else. Write it out, with four slashes: sqlite:////mnt/flinksql.db."
+            )
         return str(url)
 
     def test_connection(self) -> tuple[bool, str]:

@@ -36,6 +36,16 @@ class Stored:
         return self.record
 
 
+def text_of(document: Mapping[str, Any]) -> str:
+    """A document as it is stored, in letters that people can read, as long as all of them are some."""
+    text = json.dumps(document, ensure_ascii=False, sort_keys=True)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return json.dumps(document, sort_keys=True)
+    return text
+
+
 def stored(name: str, text: str, version: int, now: float) -> Stored:
     """The head of the job ``name`` from its document."""
     return Stored(_read(name, text, Manifest.from_json, "record"), version, now)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterable, Iterator
@@ -11,9 +10,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from airflow_provider_flinksql.errors import Conflict, Misconfigured, Unreachable
+from airflow_provider_flinksql.errors import Conflict, StoreUnreachable, StoreUnusable
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
-from airflow_provider_flinksql.stores import INSTALL_SQL, Documents, Stored, ended, stored
+from airflow_provider_flinksql.stores import INSTALL_SQL, Documents, Stored, ended, stored, text_of
 
 CONNECT_SECONDS = 10
 _HOST = re.compile(r"[\w.,-]*|\[[\w:.]+\]")
@@ -44,7 +43,7 @@ class SqlStore:
             self.name = _name(parsed)
             self._engine = sa.create_engine(parsed, pool_pre_ping=True, pool_size=1, max_overflow=4)
         except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError, ValueError, TypeError) as error:
-            raise Misconfigured(
+            raise StoreUnusable(
                 f"The manifest store's URL cannot be used ({type(error).__name__}). Known: sqlite:////absolute/path.db "
                 f"and postgresql+psycopg://user@host/database, whose driver comes with {INSTALL_SQL}. What is not a "
                 "letter or a digit in user and password is written as in any URL: %40 for @."
@@ -71,7 +70,7 @@ class SqlStore:
 
     def put(self, manifest: Manifest, expect: int) -> int:
         """Write a head under compare-and-swap and append what it closes."""
-        text = json.dumps(manifest.to_json(), ensure_ascii=False, sort_keys=True)
+        text = text_of(manifest.to_json())
         with self._transaction() as db:
             if not self._swap(db, manifest.name, text, expect):
                 row = db.execute(sa.select(heads_table).where(heads_table.c.name == manifest.name)).first()
@@ -81,7 +80,7 @@ class SqlStore:
             for attempt in manifest.closed:
                 where = (history_table.c.name == manifest.name) & (history_table.c.number == attempt.number)
                 db.execute(sa.delete(history_table).where(where))
-                document = json.dumps(attempt.to_json(), ensure_ascii=False)
+                document = text_of(attempt.to_json())
                 row_values = {"name": manifest.name, "number": attempt.number, "document": document}
                 db.execute(sa.insert(history_table).values(row_values))
         return expect + 1
@@ -135,17 +134,17 @@ class SqlStore:
             with self._engine.begin() as db:
                 yield db
         except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
-            raise Unreachable(
+            raise StoreUnreachable(
                 f"The manifest store {self.name} does not answer: {self._said(error)}. What was being written is "
                 "either there or not; the next look tells."
             ) from error
-        except sa.exc.SQLAlchemyError as error:
-            raise Misconfigured(
+        except (sa.exc.SQLAlchemyError, UnicodeEncodeError) as error:
+            raise StoreUnusable(
                 f"The manifest store {self.name} cannot be used: {self._said(error)}. Check the URL, the driver and "
                 "the rights of its user."
             ) from error
 
-    def _said(self, error: sa.exc.SQLAlchemyError) -> str:
+    def _said(self, error: Exception) -> str:
         said = str(getattr(error, "orig", None) or error).strip().split("\n")[0]
         for value in sorted(self._hidden, key=len, reverse=True):
             said = said.replace(value, "***") if len(value) > 3 else said

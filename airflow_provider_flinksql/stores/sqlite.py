@@ -9,11 +9,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from airflow_provider_flinksql.errors import Conflict, Misconfigured, Unreachable
+from airflow_provider_flinksql.errors import Conflict, StoreFailed, StoreUnreachable, StoreUnusable
 from airflow_provider_flinksql.model.manifest import Attempt, Manifest
-from airflow_provider_flinksql.stores import Documents, Stored, ended, stored
+from airflow_provider_flinksql.stores import Documents, Stored, ended, stored, text_of
 
 BUSY_SECONDS = 15.0
+
+PASSING = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PROTOCOL", "SQLITE_NOMEM")
+"""What may be over in a while: a disk that is full or gone."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS flinksql_manifest (name TEXT PRIMARY KEY, version INTEGER NOT NULL, document TEXT NOT NULL);
@@ -37,7 +40,7 @@ class SqliteStore:
 
     def heads(self, names: Iterable[str] | None = None) -> dict[str, Stored]:
         """Read the heads of these jobs, or of all."""
-        if self._db is None and not self._path.exists():
+        if self._is_absent():
             return {}
         where, values = "", ""
         if names is not None:
@@ -50,7 +53,7 @@ class SqliteStore:
 
     def put(self, manifest: Manifest, expect: int) -> int:
         """Write a head under compare-and-swap and append what it closes."""
-        text = json.dumps(manifest.to_json(), ensure_ascii=False, sort_keys=True)
+        text = text_of(manifest.to_json())
         with self._writing() as db:
             query = "SELECT version, document FROM flinksql_manifest WHERE name = ?"
             found = db.execute(query, (manifest.name,)).fetchone()
@@ -60,13 +63,13 @@ class SqliteStore:
                     return int(version)
                 raise Conflict(f"The manifest of {manifest.name} was written by someone else; look again.")
             db.execute("INSERT OR REPLACE INTO flinksql_manifest VALUES (?, ?, ?)", (manifest.name, version + 1, text))
-            closed = [(manifest.name, a.number, json.dumps(a.to_json(), ensure_ascii=False)) for a in manifest.closed]
+            closed = [(manifest.name, a.number, text_of(a.to_json())) for a in manifest.closed]
             db.executemany("INSERT OR REPLACE INTO flinksql_history VALUES (?, ?, ?)", closed)
             return int(version) + 1
 
     def history(self, name: str, newest: int | None = None, before: int | None = None) -> list[Attempt]:
         """The ended attempts, oldest first."""
-        if self._db is None and not self._path.exists():
+        if self._is_absent():
             return []
         where, values = ("", ()) if before is None else (" AND number < ?", (before,))
         query = f"SELECT number, document FROM flinksql_history WHERE name = ?{where}"  # noqa: S608 - as above
@@ -77,7 +80,7 @@ class SqliteStore:
 
     def documents(self, name: str) -> Documents | None:
         """What is stored of a job, as it is."""
-        if self._db is None and not self._path.exists():
+        if self._is_absent():
             return None
         with self._reading() as db:
             head = db.execute("SELECT document FROM flinksql_manifest WHERE name = ?", (name,)).fetchone()
@@ -97,21 +100,35 @@ class SqliteStore:
             self._db.close()
             self._db = None
 
+    def _is_absent(self) -> bool:
+        """Whether nothing was ever written: what cannot be looked at may be there."""
+        try:
+            if self._db is None:
+                self._path.stat()
+        except FileNotFoundError:
+            return True
+        except (OSError, ValueError) as error:
+            raise self._failed(error) from error
+        return False
+
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         try:
             yield self._connection()
-        except sqlite3.OperationalError as error:
-            if "locked" in str(error) or "busy" in str(error):
-                raise Unreachable(f"The manifest store {self.name} is locked; nothing was changed.") from error
-            raise self._unusable(error) from error
-        except (sqlite3.Error, OSError) as error:
-            raise self._unusable(error) from error
+        except (sqlite3.Error, OSError, UnicodeEncodeError) as error:
+            self.close()  # whatever state its connection is in
+            raise self._failed(error) from error
 
-    def _unusable(self, error: Exception) -> Misconfigured:
-        return Misconfigured(
-            f"The manifest store {self.name} cannot be used: {error}. Check the path, its rights and that it is a "
-            "SQLite file; nothing was changed."
+    def _failed(self, error: Exception) -> StoreFailed:
+        code = str(getattr(error, "sqlite_errorname", ""))
+        if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            return StoreUnreachable(f"The manifest store {self.name} is locked by another process.")
+        if code.startswith(PASSING):
+            return StoreUnreachable(f"The manifest store {self.name} cannot be read or written now: {error}.")
+        why = getattr(error, "strerror", None) or error
+        return StoreUnusable(
+            f"The manifest store {self.name} cannot be used: {why}. Check the path, its rights and that it is a SQLite "
+            "file."
         )
 
     @contextmanager
@@ -120,10 +137,10 @@ class SqliteStore:
             db.execute("BEGIN IMMEDIATE")
             try:
                 yield db
-            except BaseException:
-                db.execute("ROLLBACK")
-                raise
-            db.execute("COMMIT")
+                db.execute("COMMIT")
+            finally:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
 
     def _connection(self) -> sqlite3.Connection:
         if self._db is None:

@@ -1,6 +1,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 from urllib.parse import quote
 
@@ -11,8 +12,10 @@ from airflow_provider_flinksql.clients.auth import Auth
 from airflow_provider_flinksql.errors import Misconfigured
 from airflow_provider_flinksql.hooks.flinksql import FlinkSqlHook, settings_of
 from airflow_provider_flinksql.local import LocalStatus
+from airflow_provider_flinksql.model.manifest import Manifest
 
 JOBMANAGER = "http://jm:8081"
+LINEAGE = "5a1c2a52-0000-4000-8000-000000000001"
 HOOK = FlinkSqlHook()
 
 
@@ -138,6 +141,25 @@ def test_a_store_must_be_named(connection):
         HOOK.open_store()
     for example in ('{"manifest_store": "sqlite:////', '{"manifest_store_conn_id": ', "[flinksql] manifest_store = "):
         assert example in str(raised.value)
+
+
+def test_a_store_at_a_relative_path_is_refused(connection):
+    connection(extra={"jobmanager_url": JOBMANAGER, "manifest_store": "sqlite:///flinksql.db?password=hunter2"})
+    with pytest.raises(Misconfigured, match="with four slashes") as raised:
+        HOOK.open_store()
+    assert "hunter2" not in str(raised.value)
+
+
+def test_a_record_that_cannot_be_read_is_told_beside_the_others(connection, tmp_path, monkeypatch):
+    connection(extra={"jobmanager_url": JOBMANAGER, "manifest_store": f"sqlite:///{tmp_path}/m.db"})
+    with closing(HOOK.open_store()) as store:
+        store.put(Manifest("fine", LINEAGE), 0)
+        with monkeypatch.context() as later:
+            later.setattr("airflow_provider_flinksql.model.manifest.DOCUMENT_VERSION", 2)
+            store.put(Manifest("newer", LINEAGE), 0)
+    told = HOOK._store_answer()
+    assert "answers, 2 jobs on record\n" in told
+    assert "The record of job newer cannot be read: it is of version 2" in told
 
 
 @pytest.mark.parametrize("way", ["extra", "connection", "config"])

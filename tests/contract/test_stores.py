@@ -163,6 +163,14 @@ def test_what_a_newer_version_added_is_kept(store):
     assert store.history("orders")[0].more == {"queue": None}
 
 
+def test_letters_that_are_none_are_kept_too(store):
+    odd = replace(MANIFEST, adopted=("\ud800", "\x00", "größe"))
+    version = store.put(odd, 0)
+    store.put(replace(odd, pending=None, closed=(replace(ATTEMPT, reason="\udcff"),)), version)
+    assert store.get("orders").manifest.adopted == odd.adopted
+    assert store.history("orders")[0].reason == "\udcff"
+
+
 def test_what_is_stored_can_be_had_as_it_is(store):
     assert store.documents("orders") is None
     version = store.put(MANIFEST, 0)

@@ -496,6 +496,18 @@ def test_an_upgrade_killed_anywhere_loses_and_doubles_nothing(cluster, job, mome
     assert_goes_on(cluster, job)
 
 
+@pytest.mark.parametrize("ends", ["2>&1 | head -1", "2>&1 >/dev/full | head -1", "2>/dev/full | true", ">&- 2>&-"])
+def test_a_restart_that_nobody_listens_to_ends_well(cluster, job, ends):
+    before = started(cluster, job)["job_id"]
+    words = ["bash", "-c", f'set -o pipefail; "$@" {ends}', "bash", *SHOUT, "restart", job.name]
+    done = subprocess.run(words, capture_output=True, text=True, env=dict(os.environ))
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "Exception ignored" not in done.stdout + done.stderr
+    (job_id,) = cluster.live(job.name)
+    assert job_id != before
+
+
 def test_an_interrupt_leaves_the_job_and_says_so(cluster, job):
     slow = NUMBERS.replace("'20000'", "'600','number-of-rows'='600'")
     job.write(mode="batch", setup=[slow, sink(job.out)], options={})
