@@ -20,6 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from airflow_provider_flinksql.clients.redactor import Redactor
 from airflow_provider_flinksql.errors import Misconfigured, Unreachable, Unseen, UnsupportedScheme, shown
 from airflow_provider_flinksql.files import MOST, TOO_LARGE, read_head
 
@@ -159,6 +160,12 @@ class StateFiles:
         return self._buckets[url]
 
 
+def secret_options(options: Mapping[str, str]) -> list[str]:
+    """The values among obstore's options that nobody is to read."""
+    words = ("secret", "key", "token", "sas", "password")
+    return [value for key, value in options.items() if any(word in key.lower() for word in words)]
+
+
 def same_location(one: str, other: str) -> bool:
     """Whether two spellings mean the same snapshot: ``file:/x``, ``file:///x/`` and ``/x/_metadata`` do."""
     return _canonical(one) == _canonical(other)
@@ -206,6 +213,7 @@ class _Bucket:
         from obstore.store import from_url
 
         self._url = url
+        self._options = options
         client = {key: value for key, value in options.items() if key in _CLIENT}
         config = {key: value for key, value in options.items() if key not in _CLIENT}
         with self._asking(location, Misconfigured):
@@ -248,7 +256,7 @@ class _Bucket:
         try:
             yield
         except exceptions.BaseError as error:
-            said = str(error).partition("\n")[0]
+            said = Redactor(secret_options(self._options))(str(error)).partition("\n")[0]
             where = path if "://" in path else f"{self._url}/{path}"
             told_no = type(error) is not exceptions.GenericError or any(word in said for word in _NO)
             raise (refused if told_no else Unreachable)(

@@ -21,6 +21,7 @@ from airflow_provider_flinksql.clients.auth import Auth, address
 from airflow_provider_flinksql.clients.flink import JobManager
 from airflow_provider_flinksql.clients.gateway import Gateway
 from airflow_provider_flinksql.clients.http import SyncIO, run_sync
+from airflow_provider_flinksql.clients.statefiles import secret_options
 from airflow_provider_flinksql.errors import MOST_OF_A_MESSAGE, FlinkSqlError, Misconfigured, Unreadable, shown
 from airflow_provider_flinksql.provider_info import get_provider_info
 from airflow_provider_flinksql.stores import Store, open_store
@@ -219,9 +220,11 @@ def _verify(value: Any) -> bool | str:
 
 def _storage(name: str, extra: Mapping[str, Any]) -> dict[str, str]:
     options = _texts(name, "storage_options", extra, {"region": "eu-central-1"})
-    for key, value in options.items():
-        if any(word in key.lower() for word in ("secret", "key", "token", "sas", "password")):
-            mask_secret(value)
+    for value in secret_options(options):
+        mask_secret(value)
+    for key in options:
+        if key.lower().endswith(("endpoint", "endpoint_url")) and options[key] not in ("true", "false"):
+            address(options[key], f"Connection {name}: {key} of storage_options")  # obstore panics at one that is none
     return options
 
 

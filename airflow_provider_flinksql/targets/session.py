@@ -60,7 +60,7 @@ class SessionTarget:
 
     async def survey(self) -> Survey:
         """What concerns all jobs of the cluster, asked for now; looks that reuse it ask for no more."""
-        first = JobManager(self._io, deadline(FIRST_LOOK_SECONDS)) if self._survey is None else None
+        first = self._jobmanager.heard(self._io, deadline(FIRST_LOOK_SECONDS)) if self._survey is None else None
         self._survey = await survey(first or self._jobmanager)
         return self._survey
 

@@ -93,6 +93,14 @@ def test_it_knows_the_ways_to_prove_who_we_are(connection, given, auth):
         ({"extra": {"jobmanager_url": "http://me:pw@jm:8081"}}, "jobmanager_url holds a login"),
         ({"host": "http://me:pw@gw", "extra": {"jobmanager_url": JOBMANAGER}}, "host holds a login"),
         ({"extra": {"jobmanager_url": JOBMANAGER, "target": "yarn"}}, "target 'yarn'"),
+        (
+            {"extra": {"jobmanager_url": JOBMANAGER, "storage_options": {"endpoint": "http://me:pw@minio"}}},
+            "endpoint of storage_options holds a login",
+        ),
+        (
+            {"extra": {"jobmanager_url": JOBMANAGER, "storage_options": {"aws_endpoint_url": "minio:9000"}}},
+            "aws_endpoint_url of storage_options must look like",
+        ),
         ({"extra": {"jobmanager_url": JOBMANAGER, "auth": "basic"}}, "auth: basic needs login and password"),
         ({"extra": {"jobmanager_url": JOBMANAGER, "flink_properties": "{"}}, "flink_properties is not JSON"),
         ({"extra": {"jobmanager_url": JOBMANAGER, "flink_properties": "[1]"}}, "must be a mapping"),

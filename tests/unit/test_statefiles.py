@@ -154,3 +154,10 @@ def test_obstore_is_imported_only_for_an_object_store(tmp_path):
         "sys.exit('obstore' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_what_an_object_store_says_holds_no_key_that_opens_it():
+    options = {"endpoint": "http://127.0.0.1:9", "region": "x", "access_key_id": "c4n4ry", "secret_access_key": "s"}
+    with pytest.raises(Unreachable) as silent:
+        StateFiles(options).find("s3://c4n4ry/x")
+    assert "HEAD http://127.0.0.1:9/***/x/_metadata" in str(silent.value)
