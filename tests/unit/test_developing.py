@@ -12,7 +12,8 @@ NAMED = sorted(set(re.findall(r"`([\w./-]+(?:\.py|\.md|/))`", PAGE)))
 
 @pytest.mark.parametrize("name", [name for name in NAMED if name != "sensors/"])
 def test_what_the_map_names_is_there(name: str) -> None:
-    places = (ROOT, ROOT / "airflow_provider_flinksql", ROOT / "airflow_provider_flinksql" / "model" / "lifecycle")
+    package = ROOT / "airflow_provider_flinksql"
+    places = (ROOT, package, package / "model" / "lifecycle", package / "targets")
     assert any((place / name).exists() for place in places)
 
 
