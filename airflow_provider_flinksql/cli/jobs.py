@@ -120,6 +120,7 @@ class _Command:
             for job in _open(jobs):
                 prefix = f"{job.spec.name}: " if len(jobs) > 1 else ""
                 flow = site.flow(job.known.spec, job.known, self._arguments.run, prefix)
+                site.progress.expect(f"{'Deploying' if self._deploying else 'Planning'} {job.spec.name}")
                 try:
                     if self._silent:
                         raise self._silent

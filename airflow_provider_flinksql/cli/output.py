@@ -14,6 +14,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from threading import Timer
 from typing import TYPE_CHECKING, Any, Self, TextIO, cast
 
 from airflow_provider_flinksql.errors import MOST_OF_A_MESSAGE, Blocked, FlinkSqlError, shown
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 SEVERITY = (1, 3, 4, 2, 0)
 LONGEST_ID = 32
+PATIENCE = 5.0
 MOST_OF_A_CELL = 1000
 
 
@@ -147,14 +149,28 @@ def note(line: str) -> None:
 
 
 class Progress:
-    """Says on stderr what is being done; silent as long as nothing is. On a terminal the last line is in motion."""
+    """Says on stderr what is being done; silent as long as nothing is. On a terminal the last line is in motion.
+
+    Where nothing was said for five seconds, it says what is waited for: a gateway may plan a large file for long.
+    """
 
     def __init__(self) -> None:
         self._spinner: Status | None = None
         self._last = ""
+        self._doing = "This"
+        self._silence = Timer(PATIENCE, self._say_what_is_awaited)
+        self._silence.daemon = True
+
+    def expect(self, doing: str) -> None:
+        """What begins now without a word: ``Planning orders``."""
+        self._doing = doing
+
+    def _say_what_is_awaited(self) -> None:
+        self.say(f"{self._doing} takes longer than {PATIENCE:.0f} s; waiting for the cluster.")
 
     def say(self, line: str) -> None:
         """What is done now."""
+        self._silence.cancel()
         line = _line(line)
         if not sys.stderr.isatty():
             print(line, file=sys.stderr, flush=True)
@@ -184,7 +200,9 @@ class Progress:
             self._spinner = None
 
     def __enter__(self) -> Self:
+        self._silence.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._silence.cancel()
         self._rest()

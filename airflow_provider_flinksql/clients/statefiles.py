@@ -10,6 +10,7 @@ So a snapshot is missing only where the folder that should hold it is seen, and 
 from __future__ import annotations
 
 import errno
+import os
 import re
 import struct
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from airflow_provider_flinksql.clients.auth import address
 from airflow_provider_flinksql.clients.redactor import Redactor
 from airflow_provider_flinksql.errors import Misconfigured, Unreachable, Unseen, UnsupportedScheme, shown
 from airflow_provider_flinksql.files import MOST, TOO_LARGE, read_head
@@ -28,6 +30,8 @@ _ROOT = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(?://([^/]*))?")
 _FILE = re.compile(r"file:(?://(?:localhost)?(?=/)|(?=/(?!/)))")
 _S3 = re.compile(r"s3[apn]?://")
 _REMOTE = {"s3": "s3", "s3a": "s3", "s3p": "s3", "s3n": "s3", "gs": "gs", "abfs": "abfs", "abfss": "abfss", "az": "az"}
+_VARIABLES = {"s3": "AWS_", "gs": "GOOGLE_"}  # else AZURE_
+_ENDPOINT = re.compile(r"endpoint(?:_url)?(?:_s3)?$", re.IGNORECASE)
 _METADATA = "_metadata"
 _CHECKPOINT = re.compile(r"chk-(?:0|[1-9][0-9]{0,18})")
 _HEAD = struct.Struct(">iiq")  # magic, version, checkpoint id: alike in every version (measured: 1.20.3, 2.3.0)
@@ -166,6 +170,16 @@ def secret_options(options: Mapping[str, str]) -> list[str]:
     return [value for key, value in options.items() if any(word in key.lower() for word in words)]
 
 
+def require_endpoints(options: Mapping[str, str], what: str) -> None:
+    """Misconfigured where an endpoint among these options is no address: obstore does not refuse it, it panics.
+
+    :param what: names an option by its key, ``{}``
+    """
+    for key, value in options.items():
+        if _ENDPOINT.search(key) and value not in ("true", "false", ""):
+            address(value, what.format(key))
+
+
 def same_location(one: str, other: str) -> bool:
     """Whether two spellings mean the same snapshot: ``file:/x``, ``file:///x/`` and ``/x/_metadata`` do."""
     return _canonical(one) == _canonical(other)
@@ -216,6 +230,9 @@ class _Bucket:
         self._options = options
         client = {key: value for key, value in options.items() if key in _CLIENT}
         config = {key: value for key, value in options.items() if key not in _CLIENT}
+        begin = _VARIABLES.get(url.partition(":")[0], "AZURE_")
+        given = {key: value for key, value in os.environ.items() if key.startswith(begin)}
+        require_endpoints(given, "The environment variable {}")
         with self._asking(location, Misconfigured):
             # Whether it is http or https is what the endpoint says, and no option beside it.
             settings: dict[str, Any] = {"client_options": {"allow_http": True, **_PATIENCE, **client}}

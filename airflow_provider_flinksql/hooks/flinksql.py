@@ -21,7 +21,7 @@ from airflow_provider_flinksql.clients.auth import Auth, address
 from airflow_provider_flinksql.clients.flink import JobManager
 from airflow_provider_flinksql.clients.gateway import Gateway
 from airflow_provider_flinksql.clients.http import SyncIO, run_sync
-from airflow_provider_flinksql.clients.statefiles import secret_options
+from airflow_provider_flinksql.clients.statefiles import require_endpoints, secret_options
 from airflow_provider_flinksql.errors import MOST_OF_A_MESSAGE, FlinkSqlError, Misconfigured, Unreadable, shown
 from airflow_provider_flinksql.provider_info import get_provider_info
 from airflow_provider_flinksql.stores import Store, open_store
@@ -222,9 +222,7 @@ def _storage(name: str, extra: Mapping[str, Any]) -> dict[str, str]:
     options = _texts(name, "storage_options", extra, {"region": "eu-central-1"})
     for value in secret_options(options):
         mask_secret(value)
-    for key in options:
-        if key.lower().endswith(("endpoint", "endpoint_url")) and options[key] not in ("true", "false"):
-            address(options[key], f"Connection {name}: {key} of storage_options")  # obstore panics at one that is none
+    require_endpoints(options, f"Connection {name}: {{}} of storage_options")
     return options
 
 

@@ -137,6 +137,18 @@ def test_an_object_store_that_refuses_says_where_credentials_come_from(refusing)
     assert not StateFiles(refusing).sees("s3://bucket/job")
 
 
+@pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AWS_ENDPOINT_URL_S3"])
+@pytest.mark.parametrize(
+    "value", ["127.0.0.1:9000", "http://", "http://127.0.0.1:90000", "s3://x", "http://u:pw@127.0.0.1:9"]
+)
+def test_an_endpoint_of_the_environment_that_is_none_is_refused(monkeypatch, variable, value, capfd):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(Misconfigured, match=variable) as refused:
+        StateFiles({"region": "us-east-1"}).find("s3://bucket/chk-1")
+    assert "pw" not in str(refused.value)
+    assert "panicked" not in capfd.readouterr().err
+
+
 def test_an_object_store_that_does_not_answer_may_answer_later(refusing):
     with pytest.raises(Unreachable):
         StateFiles(refusing | {"endpoint": "http://127.0.0.1:1"}).find("s3://bucket/chk-1")
