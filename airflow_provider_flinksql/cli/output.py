@@ -116,8 +116,16 @@ def _line(text: str) -> str:
     return shown(text, MOST_OF_A_MESSAGE)
 
 
+COLOURS = {
+    **dict.fromkeys(("RUNNING", "confirmed"), "green"),
+    **dict.fromkeys(("FAILED", "LOST", "INTERRUPTED", "UNREADABLE", "UNREACHABLE", "CANCELED"), "red"),
+    **dict.fromkeys(("STOPPED", "FINISHED", "ended"), "dim"),
+}
+"""The colour of a state, yellow where it is on its way to another."""
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Columns; drawn by rich on a terminal, plain for pipes and logs."""
+    """Columns; drawn by rich on a terminal, with the states in colour; plain for pipes and logs."""
     texts = [["-" if cell is None else shown(cell, MOST_OF_A_CELL) for cell in row] for row in rows]
     if sys.stdout.isatty():
         from rich.console import Console
@@ -128,12 +136,37 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         for title, *cells in zip(head, *texts, strict=True):  # ids and locations are there to be copied
             drawn.add_column(title, overflow="fold", no_wrap=all(len(cell) <= LONGEST_ID for cell in cells))
         for row in texts:
-            drawn.add_row(*(Text(cell) for cell in row))
+            drawn.add_row(*(Text(cell, _colour(title, cell)) for title, cell in zip(head, row, strict=True)))
         Console().print(drawn)
         return
     widths = [max(map(len, column)) for column in zip(head, *texts, strict=True)]
     for row in [list(head), *texts]:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def paragraphs(head: Sequence[str], rows: Iterable[tuple[Sequence[object], Sequence[str]]]) -> None:
+    """Columns as in :func:`table`, and below each row its own lines, which are as long as they are."""
+    found = [([shown(cell, MOST_OF_A_CELL) for cell in row], [_line(line) for line in below]) for row, below in rows]
+    widths = [max(map(len, column)) for column in zip(head, *(row for row, _ in found), strict=True)]
+    for row, below in [(list(head), []), *found]:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        _print_row([(cell, _colour(title, cell.strip())) for title, cell in zip(head, cells, strict=True)])
+        for line in below:
+            print(f"    {line}")
+
+
+def _print_row(cells: Sequence[tuple[str, str]]) -> None:
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.text import Text
+
+        Console().print(Text("  ").join(Text(cell, style) for cell, style in cells), soft_wrap=True)
+    else:
+        print("  ".join(cell for cell, _ in cells).rstrip())
+
+
+def _colour(title: str, cell: str) -> str:
+    return COLOURS.get(cell, "yellow") if title == "STATE" and cell != title else ""
 
 
 def complain(error: FlinkSqlError, name: str | None = None) -> None:

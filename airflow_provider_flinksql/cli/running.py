@@ -65,11 +65,20 @@ def history(arguments: argparse.Namespace) -> int:
     if arguments.json:
         output.document(name=arguments.name, attempts=attempts, older=older, error=_said(unread[0]) if unread else None)
     else:
-        run = ("name",) if list(found) != [arguments.name] else ()
-        columns = (*run, "number", "state", "started", "ended", "job_id", "by", "restored_from", "reason")
-        rows = [[*(attempt[key] for key in columns), ", ".join(attempt["savepoints"]) or None] for attempt in attempts]
-        output.table([*(key.replace("_", " ").upper() for key in columns), "SAVEPOINTS"], rows)
+        several = list(found) != [arguments.name]
+        head = ("ATTEMPT", "STATE", "STARTED (UTC)", "ENDED", "JOB ID")
+        output.paragraphs(head, [_paragraph(attempt, several) for attempt in attempts])
     return 1 if unread else 0
+
+
+def _paragraph(attempt: dict[str, Any], several: bool) -> tuple[list[str], list[str]]:
+    """An attempt in lines that fit 100 columns, but for locations: those are there to be copied."""
+    started, ended = (str(attempt[key] or "-")[:19].replace("T", " ") for key in ("started", "ended"))
+    below = [f"{attempt['name']}: by {attempt['by']}" if several else f"by {attempt['by']}"]
+    below[0] += f": {attempt['reason']}" if attempt["reason"] else ""
+    below += [f"restored from {attempt['restored_from']}"] if attempt["restored_from"] else []
+    below += [f"savepoint {location}" for location in attempt["savepoints"]]
+    return [str(attempt["number"]), attempt["state"], started, ended, attempt["job_id"]], below
 
 
 def stop(arguments: argparse.Namespace) -> int:

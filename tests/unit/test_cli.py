@@ -14,12 +14,14 @@ from typing import Any
 import pytest
 
 import onejob
-from airflow_provider_flinksql.cli import main, owner
+from airflow_provider_flinksql.cli import main, output, owner
 from airflow_provider_flinksql.cli.output import worst
 from airflow_provider_flinksql.clients.http import SyncIO
 from airflow_provider_flinksql.model.manifest import Stop
+from airflow_provider_flinksql.model.snapshot import Snapshot
 from airflow_provider_flinksql.stores import open_store
 from airflow_provider_flinksql.targets import connect
+from unit.test_shown import Terminal
 
 ENTRY = {
     "path", "name", "action", "verdict", "reason", "job_id", "query_version", "restored_from", "savepoint",
@@ -297,6 +299,28 @@ def test_history_shows_every_attempt(cli, tmp_path, store):
         ],
     }
     assert cli("history", "nobody", "--store", store)[0] == 1
+
+
+def test_an_attempt_of_a_history_is_read_in_a_hundred_columns(cli, tmp_path, store):
+    pinned = Snapshot("file:/s/chk-7", "checkpoint", "JobManager", 1, 7)
+    _, manifest = onejob.on_record(tmp_path, pinned=pinned, reason="upgraded")
+    code, out, _ = cli("history", "orders", "--store", store)
+    head, first, *below = out.splitlines()
+    assert (code, below) == (0, ["    by ann@host: upgraded", "    restored from file:/s/chk-7"])
+    assert first.split() == ["1", "confirmed", "2026-09-21", "14:13:20", "-", manifest.current.job_id]
+    assert head.index("JOB ID") == first.index(manifest.current.job_id)
+    assert max(map(len, out.splitlines())) <= 100
+
+
+def test_states_are_in_colour_on_a_terminal(monkeypatch):
+    stream = Terminal(tty=True)
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setenv("TERM", "xterm")
+    output.table(("JOB", "STATE"), [("RUNNING", "FAILED")])
+    output.paragraphs(("JOB", "STATE"), [(("RUNNING", "confirmed"), ["below"])])
+    assert "\x1b[31mFAILED" in stream.text
+    assert "\x1b[32mconfirmed" in stream.text
+    assert "\x1b[32mRUNNING" not in stream.text  # that is the name of a job
 
 
 def test_the_runs_of_a_batch_job_are_found_by_the_name_in_its_file(cli, tmp_path, store):

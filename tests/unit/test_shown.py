@@ -179,6 +179,7 @@ PRINTING = {
     "a note": output.note,
     "an answer": lambda text: output.answer(text, text),
     "a table": lambda text: output.table(("A", "B"), [(text, None), (1, text)]),
+    "paragraphs": lambda text: output.paragraphs(("STATE",), [((text,), [text]), ((1,), [])]),
     "a document": lambda text: output.document(name=text, deep=[{text: text}]),
     "progress": lambda text: in_progress(text),
     "a usage error": lambda text: misused(text),
