@@ -35,7 +35,7 @@ def snapshots(arguments: argparse.Namespace) -> int:
         found: list[Candidate] = []
         notes: list[str] = []
         for manifest in [stored.manifest for stored in named(store, arguments.name).values() if stored.manifest]:
-            if all(attempt.spec.mode == "batch" for attempt in (manifest.current, manifest.pending) if attempt):
+            if all(attempt.spec.mode == "batch" for attempt in manifest.heads):
                 continue  # a batch run keeps no state
             most = None if arguments.all else MOST
             found, notes = _found(arguments, manifest, store.history(manifest.name, most), most)
@@ -62,7 +62,7 @@ def _found(
     notes: list[str] = []
     if most and ended and ended[0].number > 1:
         notes.append(f"Attempts before {ended[0].number} are not looked at; --all shows what they left.")
-    attempts = [*ended, *(attempt for attempt in (manifest.current, manifest.pending) if attempt)]
+    attempts = [*ended, *reversed(manifest.heads)]
     files, seen = StateFiles(), Seen("", "")
     try:
         place = find_cluster(arguments)

@@ -35,7 +35,7 @@ def raise_if_taken(manifest: Manifest | None, began: Set[int], claimed: Set[int]
     """
     if manifest is None:
         return
-    heads = {a.number: a for a in (manifest.pending, manifest.current) if a}
+    heads = {attempt.number: attempt for attempt in manifest.heads}
     for number in sorted(began):
         attempt = heads.get(number) or ended_attempt(store, manifest.name, number)
         went_back = manifest.refused is not None and manifest.refused.number == number
@@ -76,12 +76,10 @@ def raise_if_over(step: do.Step, manifest: Manifest, began: Set[int], store: Sto
 
 
 def _raise_if_not_stopped(step: do.AwaitEnd, manifest: Manifest) -> None:
-    attempt = next((a for a in (manifest.pending, manifest.current) if a and a.number == step.attempt), None)
-    stop = attempt.stop if attempt else None
-    if attempt and stop and stop.state == "failed" and stop.purpose is None and attempt.state != "ended":
-        raise SavepointFailed(
-            f"Job {attempt.spec.name} was not stopped, it goes on: {why_not_stopped(stop)}"
-        )
+    attempt = manifest.attempt(step.attempt)
+    stop = attempt.stop
+    if stop and stop.state == "failed" and stop.purpose is None and attempt.state != "ended":
+        raise SavepointFailed(f"Job {attempt.spec.name} was not stopped, it goes on: {why_not_stopped(stop)}")
 
 
 def why_not_stopped(stop: Stop) -> str:

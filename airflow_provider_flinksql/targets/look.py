@@ -179,9 +179,9 @@ class Look:
 
     def _in_question(self) -> list[Attempt]:
         """The attempts whose state may be needed: not those that were never sent, nor those that ended with theirs."""
-        heads = (self._manifest.pending, self._manifest.current) if self._manifest else ()
+        heads = self._manifest.heads if self._manifest else ()
         over = ("finished", "stopped", "drained")
-        return [a for a in heads if a and a.sent and not (a.state == "ended" and a.outcome in over)]
+        return [a for a in heads if a.sent and not (a.state == "ended" and a.outcome in over)]
 
     async def _sighting(self, job: JobListing) -> Sighting:
         attempt = self._attempt_of(job.id)

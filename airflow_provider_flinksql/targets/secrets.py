@@ -73,8 +73,8 @@ class Secrets:
 def _specs(subject: Spec | Manifest | None) -> Iterable[Spec]:
     if isinstance(subject, Spec):
         return (subject,)
-    heads = (subject.pending, subject.current) if subject else ()
-    return (spec for attempt in heads if attempt for spec in (attempt.spec, *attempt.replaced))
+    heads = subject.heads if subject else ()
+    return (spec for attempt in heads for spec in (attempt.spec, *attempt.replaced))
 
 
 def _unresolvable(name: str) -> str:

@@ -88,8 +88,8 @@ class SessionTarget:
 
     async def _answers_elsewhere(self, manifest: Manifest | None, seen: Seen) -> bool:
         """Whether a cluster that a job was started on still answers. This one under an older name is none."""
-        heads = (manifest.pending, manifest.current) if manifest else ()
-        going = [a for a in heads if a and a.sent and a.state != "ended" and a.incarnation != seen.incarnation]
+        heads = manifest.heads if manifest else ()
+        going = [a for a in heads if a.sent and a.state != "ended" and a.incarnation != seen.incarnation]
         others = {a.cluster for a in going if a.cluster != self.name and a.cluster.startswith("http")}
         lives = [await self._life_at(url) for url in sorted(others)] if self._life_at else []
         return any(life not in (None, seen.incarnation) for life in lives)
