@@ -27,6 +27,7 @@ Our exception hierarchy::
     │   ├── SavepointFailed            yes    the job goes on running
     │   ├── JobFailed                  no
     │   └── StatementFailed            no
+    │       └── TooLarge               no     the gateway has not the memory for it
     ├── DeadlineExceeded               yes    what was awaited, how long, last thing seen
     └── Interrupted                    no     we were told to stop; what was asked of a server goes on there
 
@@ -287,6 +288,10 @@ class JobFailed(OperationFailed):
 
 class StatementFailed(StatementError, OperationFailed):
     """A SQL statement failed while it ran, or for something that its author has no hand in."""
+
+
+class TooLarge(StatementFailed):
+    """A statement takes more stack or memory than the gateway has."""
 
 
 class DeadlineExceeded(FlinkSqlError):

@@ -38,6 +38,7 @@ from airflow_provider_flinksql.errors import (
     ServiceError,
     SessionGone,
     StatementFailed,
+    TooLarge,
     Unreachable,
     shown,
 )
@@ -58,6 +59,7 @@ _NO_JAR = re.compile(r"jar (?:or artifact )?resource \[(.*?)\] not found")
 _PLANNER = re.compile(r"SqlValidat|SqlParse|Calcite|^Validation|^Catalog")
 _OUTSIDE = re.compile(r"IOException|Connect|Socket|Host|Timeout|FileNotFound|SQL\w*Exception|Interrupted|OutOfMemory")
 _JOBMANAGER_SAID = re.compile(r"JobInitialization|JobExecution|JobMaster")
+_SPENT = {"StackOverflowError": "stack (-Xss)", "OutOfMemoryError": "memory (-Xmx)"}
 _NO_WORD_FROM_JOBMANAGER = re.compile(r"Number of retries has been exhausted|Couldn't retrieve standalone cluster")
 _EXECUTE_SET = re.compile(r"\A((?:\s|--[^\n]*\n|/\*.*?\*/)*)EXECUTE\s+(?=STATEMENT\s+SET\b)", re.IGNORECASE | re.DOTALL)
 
@@ -307,6 +309,11 @@ def _classified(refused: Refused) -> FlinkSqlError:
         return Unreachable(
             f"{SERVER} got no answer from its JobManager: {last}. "
             "Check that the JobManager runs, and rest.address and rest.port in the gateway's configuration."
+        )
+    if spent := _SPENT.get(last.kind):
+        return TooLarge(
+            f"{SERVER} ran out of {spent} over this statement ({last.kind}). Divide the job into several, or start the "
+            "gateway with more."
         )
     if _refused_by_planner(chain):
         reason, table = refusal(said)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 
 from airflow_provider_flinksql.clients.gateway import Gateway, Session
-from airflow_provider_flinksql.errors import Interrupted, InvalidQuery, Part, StatementFailed
+from airflow_provider_flinksql.errors import Interrupted, InvalidQuery, Part, StatementFailed, TooLarge
 from airflow_provider_flinksql.model.explained import Explained
 from airflow_provider_flinksql.model.options import hidden_defaults
 from airflow_provider_flinksql.model.spec import Spec
@@ -46,7 +46,8 @@ class Planner:
         try:
             text = await self._planned(session, statement, config)
         except (InvalidQuery, StatementFailed) as error:
-            index = await self._refused_one(session, spec, config) if error.line is None else 0
+            told = error.line is not None or isinstance(error, TooLarge)  # that is no fault of one of them
+            index = 0 if told else await self._refused_one(session, spec, config)
             raise error.at("statements", index, spec.digest) from None
         graph = condensed(text, self._secrets.out_of_a_plan, self._secrets.named)
         known = await self._known_tables(session, text, graph)

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from airflow_provider_flinksql.clients.gateway import LONGEST_PAUSE, Gateway, Session
+from airflow_provider_flinksql.clients.http import run_sync
 from airflow_provider_flinksql.errors import (
     DeadlineExceeded,
     Duplicate,
@@ -13,8 +14,12 @@ from airflow_provider_flinksql.errors import (
     Misconfigured,
     SessionGone,
     StatementFailed,
+    TooLarge,
     Unreachable,
 )
+from airflow_provider_flinksql.model.spec import Spec
+from airflow_provider_flinksql.targets.planner import Planner
+from airflow_provider_flinksql.targets.secrets import Secrets
 from talking import Server
 
 HANDLE = "00000000-0000-0000-0000-000000000001"
@@ -383,6 +388,35 @@ def test_an_option_that_flink_cannot_read_is_named_without_its_value(speak, key,
     with pytest.raises(InvalidQuery) as caught:
         speak(executing(), Server(POSTED, httpx.Response(500, json={"errors": ["Internal server error.", trace]})))
     assert str(caught.value) == f"Flink cannot read the value of the option '{key}'.{said}"
+
+
+@pytest.mark.parametrize("kind", ["StackOverflowError", "OutOfMemoryError: Java heap space"])
+def test_a_gateway_that_runs_out_of_stack_or_memory_says_so_of_the_whole_job(speak, kind):
+    lines = ["x.SqlExecutionException: Failed to execute the operation.", f"java.lang.{kind}"]
+    trace = "<Exception on server side:\n" + "\nCaused by: ".join(lines) + "\n\tat a.B.c(B.java:1)\nEnd of exception>"
+    answer = httpx.Response(500, json={"errors": ["Internal server error.", trace]})
+    with pytest.raises(TooLarge, match=rf"ran out of .* \({kind.partition(':')[0]}\). Divide the job"):
+        speak(executing(), Server(POSTED, answer))
+
+
+def test_of_a_job_that_is_too_large_no_single_statement_is_asked_for():
+    asked: list[str] = []
+
+    class Session:
+        async def execute(self, *_: object, **__: object) -> None: ...
+
+        async def explain(self, statement: str, *_: object, **__: object) -> str:
+            asked.append(statement)
+            raise TooLarge("it ran out of stack")
+
+    class Gateway:
+        async def open_session(self, **_: object) -> Session:
+            return Session()
+
+    job = Spec("j", ("INSERT INTO t SELECT 1", "INSERT INTO t SELECT 2"))
+    with pytest.raises(TooLarge):
+        run_sync(Planner(Gateway(), Secrets()).explain(job, "2.3.0"))  # type: ignore[arg-type]
+    assert len(asked) == 1
 
 
 LONG = f"INSERT INTO t SELECT '{'x' * 10_100_000}'"
