@@ -103,7 +103,7 @@ def one_run(flink: local.LocalStatus, running: Airflow, conf: dict[str, Any]) ->
     with SyncIO(flink.jobmanager or "") as io:
         job = run_sync(JobManager(io).job(done["job_id"]))
     say(f"  done: {done['action']}, since {done['reason']}")
-    say(f"  job {done['job_id']}, query version {done['query_version']}, is {job['state']}")
+    say(f"  job {done['job_id']}, query version {done['query_version']}, is {job.state}")
     say(f"  restored from: {done['restored_from'] or 'nothing'}")
     return str(done["action"])
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_PATH = re.compile(r"(?:/[A-Za-z0-9_-]+)+")
+_PATH = re.compile(r"/|(?:/[A-Za-z0-9_-]+)+")
 ATTEMPTS = 3  # with pauses of 0.2 and 0.4 s: for a hiccup, not for an outage
 CONNECT_TIMEOUT = 4.0  # so that three attempts at a host that swallows packets end within 15 s
 LONGEST = 16 * 1024 * 1024  # of an answer: a list of 40,000 jobs

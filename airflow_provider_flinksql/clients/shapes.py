@@ -24,6 +24,9 @@ Moment = Annotated[int, Meta(ge=-1, le=_LATEST)]
 Span = Annotated[int, Meta(ge=-(10**10), le=_LATEST)]
 """Milliseconds; below nothing where a clock was set back."""
 
+Size = Annotated[int, Meta(ge=-1, le=2**63 - 1)]
+"""Bytes; -1 where Flink does not know."""
+
 SnapshotKind = Literal["checkpoint", "savepoint", "stop-savepoint"]
 ResultKind = Literal["SUCCESS", "SUCCESS_WITH_CONTENT"]
 _KINDS: dict[str, SnapshotKind] = {"SAVEPOINT": "savepoint", "SYNC_SAVEPOINT": "stop-savepoint"}
@@ -93,9 +96,9 @@ class VertexTasks(Struct, frozen=True):
 
 
 class Vertex(Struct, frozen=True):
-    """Some operators of a job that run in the same tasks."""
+    """Some operators of a job that run in the same tasks; their ``parallelism`` is -1 until a batch job decides it."""
 
-    parallelism: Number
+    parallelism: Annotated[int, Meta(ge=-1, le=2**31)]
     tasks: VertexTasks
 
 
@@ -110,7 +113,8 @@ class JobDetails(Struct, frozen=True):
     def all_running(self) -> bool:
         """Whether each of its tasks runs, or has done its work."""
         busy = sum(vertex.tasks.running + vertex.tasks.finished for vertex in self.vertices)
-        return self.state == "RUNNING" and 0 < busy == sum(vertex.parallelism for vertex in self.vertices)
+        decided = all(vertex.parallelism >= 0 for vertex in self.vertices)
+        return self.state == "RUNNING" and decided and 0 < busy == sum(each.parallelism for each in self.vertices)
 
 
 class _Execution(Struct, frozen=True):
@@ -150,7 +154,7 @@ class Checkpoint(Struct, frozen=True, tag_field="status", tag="COMPLETED"):
     time: Moment = field(name="latest_ack_timestamp")
     discarded: bool
     path: str | None = field(name="external_path", default=None)
-    size: Number | None = field(name="state_size", default=None)
+    size: Size | None = field(name="state_size", default=None)
     duration: Span | None = field(name="end_to_end_duration", default=None)
 
     @property

@@ -94,7 +94,7 @@ def test_all_three_answer_in_the_version_asked_for(cluster, running):
     assert running.up
     overview = get(f"{running.jobmanager}/overview")
     assert overview["flink-version"] == cluster.flink
-    assert overview["slots-available"] == 8
+    assert overview["slots-available"] == local.SLOTS
     assert get(f"{running.gateway}/info")["version"] == cluster.flink
 
 
@@ -188,7 +188,7 @@ def test_a_taken_port_is_given_up_and_the_rest_follows(running):
     with socket.create_server(("127.0.0.1", port)):
         moved = local.up(running.flink, folder=Path(running.folder))
     assert moved.jobmanager != running.jobmanager
-    assert get(f"{moved.jobmanager}/overview")["slots-total"] == 8
+    assert get(f"{moved.jobmanager}/overview")["slots-total"] == local.SLOTS
     assert set(moved.pids.values()).isdisjoint(running.pids.values())
 
 

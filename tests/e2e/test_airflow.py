@@ -122,7 +122,7 @@ def test_it_waited_in_the_triggerer_and_shows_sql_plan_and_links(stack, flink, r
     made = run(QUICKSTART, "deploy", {"output": f"file://{tmp_path}/out", "restore_from": "none"})
     task = stack.task(QUICKSTART, made["run_id"], "deploy")
     assert task["rendered_fields"]["sql"].endswith("INSERT INTO written SELECT n FROM numbers;")
-    assert "Submit(" in task["rendered_fields"]["plan"]
+    assert "start job " in task["rendered_fields"]["plan"]
     page = f"{flink.jobmanager}/#/job/running/{made['job_id']}"
     assert stack.links(QUICKSTART, made["run_id"], "deploy") == {
         "Flink job": f"{page}/overview",

@@ -60,6 +60,7 @@ def test_all_tasks_run_when_every_subtask_does():
 
     assert job("RUNNING", (2, (1, 1)), (1, (1, 0))).all_running
     assert not job("RUNNING", (2, (1, 0))).all_running
+    assert not job("RUNNING", (2, (1, 0)), (-1, (0, 0))).all_running  # a batch job that has not decided yet
     assert not job("RESTARTING", (1, (1, 0))).all_running
     assert not job("RUNNING").all_running
 
